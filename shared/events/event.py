@@ -1,0 +1,24 @@
+"""A CloudEvent as a value: attributes are text, data is JSON."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+SPEC_VERSION = "1.0"
+TYPE_PREFIX = "dev.sluice."
+MAX_EVENT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """`time` is RFC 3339 text, kept as received so that a signature survives every hop."""
+
+    id: str
+    source: str
+    type: str
+    data: "Json" = None
+    subject: str | None = None
+    time: str | None = None
+    dataschema: str | None = None
+    extensions: dict[str, str] = field(default_factory=dict)
