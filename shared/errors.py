@@ -7,7 +7,7 @@ from typing import ClassVar
 
 
 class SluiceError(Exception):
-    """`code` is a stable snake_case word, `field` names the input at fault, `retry_after_s` is a wait the other side asked for."""
+    """`code` is a stable word, `field` names the input at fault, `retry_after_s` is a wait that was asked for."""
 
     retryable: ClassVar[bool] = False
 

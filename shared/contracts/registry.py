@@ -24,11 +24,14 @@ MODELS = {
     "dev.sluice.pipeline.tick.v1": "stages:PipelineTick",
 }
 
+# A PingSource sends its own type and cannot be told another: its event is our tick.
+ALIASES = {"dev.knative.sources.ping": "dev.sluice.pipeline.tick.v1"}
+
 
 def payload_class(event_type: str) -> type[Payload]:
     """The model of an event type, or `InvalidInput` with code `unknown_event_type`."""
     try:
-        module, name = MODELS[event_type].split(":")
+        module, name = MODELS[ALIASES.get(event_type, event_type)].split(":")
     except KeyError:
         raise InvalidInput("unknown_event_type", "this event type or version is not known here", field="type") from None
     return cast("type[Payload]", getattr(import_module(f"shared.contracts.{module}"), name))
