@@ -1,0 +1,21 @@
+"""Side tasks that repeat: they log what goes wrong and go on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+
+def periodically(seconds: float, do: Callable[[], Awaitable[None]], name: str) -> "asyncio.Task[None]":
+    """Calls `do` every `seconds`, the first time after one such wait, until the task is cancelled."""
+    return asyncio.create_task(_repeat(seconds, do, name), name=name)
+
+
+async def _repeat(seconds: float, do: Callable[[], Awaitable[None]], name: str) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await do()
+        except Exception:
+            log.exception("%s failed, will try again", name)
