@@ -50,7 +50,7 @@ def from_event(event: CloudEvent) -> Payload:
     for name, value in payload.extensions().items():
         if event.extensions.get(name) != value:
             raise InvalidInput("event_extension_mismatch", f"{name} differs from the data of the event", field=name)
-    if event.subject != payload.subject():
+    if payload.subject() not in (None, event.subject):
         raise InvalidInput("event_subject_mismatch", "subject differs from the data of the event", field="subject")
     return payload
 
@@ -64,6 +64,8 @@ def _id(payload: Payload, cause: CloudEvent | None) -> str:
 
 def _rfc3339(time: datetime) -> str:
     """UTC without trailing zeros, the spelling that brokers written in Go leave alone."""
+    if time.tzinfo is None:
+        raise ValueError("the time of an event needs a zone")
     text = time.astimezone(UTC).isoformat().removesuffix("+00:00")
     return (text.rstrip("0") if "." in text else text) + "Z"
 
