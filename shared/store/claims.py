@@ -1,0 +1,104 @@
+"""What a worker may work on: claims, heartbeats and giving back."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from shared.contracts.payload import ObjectRef
+from shared.pipeline.domain import domain_of
+from shared.store.queries import load
+from shared.store.store import Store
+
+
+class Claimed(Protocol):
+    """Any claim: a document, fenced by a token."""
+
+    @property
+    def document_id(self) -> UUID: ...
+    @property
+    def token(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeClaim:
+    """Fetch `fetch_url` (the target of a redirect to another domain, else `url`).
+
+    `redirects` counts those before this claim. `etag` and `last_modified` are given only while the version they speak
+    of is what search sees with today's chunker and model. `deaths` > 0 marks a document that was in hand when a worker
+    died: work on it alone, claim nothing beside it.
+    """
+
+    document_id: UUID
+    job_id: UUID
+    corpus_id: UUID
+    caller_id: str
+    token: int
+    attempt: int
+    deaths: int
+    url: str
+    fetch_url: str
+    redirects: int
+    domain: str
+    etag: str | None
+    last_modified: str | None
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedClaim:
+    """Embed the spans that `chunks` lists of `text`; `count` chunks, `tokens` in all."""
+
+    document_id: UUID
+    job_id: UUID
+    corpus_id: UUID
+    caller_id: str
+    token: int
+    attempt: int
+    deaths: int
+    url: str
+    text: ObjectRef
+    chunks: ObjectRef
+    count: int
+    tokens: int
+    model: str
+    dimension: int
+    traceparent: str | None
+
+
+async def claim_scrape(
+    store: Store, limit: int, lease_s: float, now: datetime, *, suspects: bool = True
+) -> list[ScrapeClaim]:
+    """Ready documents whose domain is open, fair between callers, at most one of a domain that wants a delay.
+
+    With `suspects` (only for a worker that has nothing in hand) a document with deaths comes first, and alone.
+    """
+    raise NotImplementedError
+
+
+async def claim_embed(
+    store: Store, limit: int, token_budget: int, lease_s: float, now: datetime, *, suspects: bool = True
+) -> list[EmbedClaim]:
+    """Ready documents of up to `token_budget` tokens together (always at least one), fair between callers."""
+    raise NotImplementedError
+
+
+async def renew(store: Store, claims: Sequence[Claimed], lease_s: float, now: datetime) -> set[UUID]:
+    """Prolongs the leases. Answers the documents that are no longer ours: stop working on them."""
+    raise NotImplementedError
+
+
+async def release(
+    store: Store,
+    claims: Collection[Claimed],
+    now: datetime,
+    *,
+    not_before: datetime | None = None,
+    fetch_url: str | None = None,
+) -> None:
+    """Gives claims back, free of charge. `fetch_url` sends one document on to a redirect's target."""
+    raise NotImplementedError
+
+
+_ = (domain_of, load, timedelta)
