@@ -1,0 +1,55 @@
+"""Jobs for the worker under test. RQ finds them by name in the worker's process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+from redis import Redis
+
+from shared.workqueue.drain import DrainReport
+from shared.workqueue.horse import run_wake_up
+from shared.workqueue.wake import Waker
+
+QUEUE = "probe"
+
+
+def _redis() -> "Redis":
+    return Redis.from_url(os.environ["REDIS_URL"])
+
+
+def count(slot: int) -> None:
+    async def work(_stop: asyncio.Event, _saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        _redis().incr(f"ran:{slot}")
+        return DrainReport()
+
+    _run(slot, "count", work)
+
+
+def until_stopped(slot: int) -> None:
+    async def work(stop: asyncio.Event, _saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        with _redis() as redis:
+            redis.set("horse", os.getpid())
+            await stop.wait()
+            redis.set("released", 1)
+        return DrainReport(released=1)
+
+    _run(slot, "until_stopped", work)
+
+
+def saturate(slot: int) -> None:
+    async def work(_stop: asyncio.Event, saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        runs = _redis().incr(f"ran:{slot}")
+        await saturated()
+        return DrainReport(more=slot == 0 and runs == 1)
+
+    _run(slot, "saturate", work)
+
+
+def die_once(slot: int) -> None:
+    if _redis().incr(f"ran:{slot}") == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run(slot: int, task: str, work: Callable[..., Awaitable[DrainReport]]) -> None:
+    run_wake_up(Waker(os.environ["REDIS_URL"], QUEUE, f"{__name__}.{task}", slots=2), slot, work)
