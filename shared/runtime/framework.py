@@ -1,19 +1,28 @@
-"""The same function under `functions-framework --asgi`."""
+"""The same function under `functions-framework --asgi`, which has neither start nor end for resources."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
+from shared.runtime.app import FunctionApp
+from shared.runtime.asgi import Asgi
 from shared.runtime.function import Function
+from shared.runtime.resources import Resources
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 R = TypeVar("R")
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Asgi = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 def as_http_function(build: Callable[[], Function[R]]) -> "Callable[[Request], Awaitable[Asgi]]":
     """For `main = as_http_function(build)`: `build` runs at the first request, so that importing reads no settings."""
-    raise NotImplementedError
+    hosted: list[tuple[FunctionApp[R], Resources[R]]] = []
+
+    async def main(request: "Request") -> Asgi:
+        if not hosted or hosted[0][1].failed:
+            function = build()
+            resources = Resources(function.open)
+            hosted[:] = [(FunctionApp(function, resources), resources)]
+        return hosted[0][0]
+
+    return main

@@ -1,0 +1,52 @@
+"""What a function opens at its start and closes at its end."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, TypeVar
+
+from shared.errors import Unavailable
+
+R = TypeVar("R")
+logger = logging.getLogger(__name__)
+
+
+class Resources(Generic[R]):
+    """Held by one task from entry to exit, as task groups and cancel scopes inside a context demand."""
+
+    def __init__(self, enter: Callable[[], AbstractAsyncContextManager[R]]) -> None:
+        self._enter = enter
+        self._closing = asyncio.Event()
+        self._opened: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self.holder = asyncio.create_task(self._hold(), name="resources")
+        self.failed = False
+
+    @property
+    def ready(self) -> bool:
+        return self._opened.done() and not self.holder.done()
+
+    async def get(self, timeout_s: float) -> R:
+        """Raises `Unavailable` when they are not open in time, or not open any more."""
+        if not self._opened.done():
+            await asyncio.wait({self._opened}, timeout=timeout_s)
+        if not self.ready:
+            raise Unavailable("function_not_ready", "the function's resources are not open", retry_after_s=1)
+        return self._opened.result()
+
+    async def close(self) -> None:
+        self._closing.set()
+        if not self._opened.done():
+            self.holder.cancel()
+        await asyncio.wait({self.holder})
+
+    async def _hold(self) -> None:
+        try:
+            async with self._enter() as opened:
+                self._opened.set_result(opened)
+                await self._closing.wait()
+        except Exception:
+            self.failed = True
+            logger.exception("the function's resources failed", extra={"code": "resources_failed"})
+        finally:
+            self._opened.cancel()
