@@ -2,23 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from shared.store.store import Store
+from shared.store.queries import load
+from shared.store.store import Row, Store
+
+if TYPE_CHECKING:
+    from shared.store.store import Connection
+
+# At least this many candidates are held while walking the graph: pgvector's default of 40 finds too little.
+EF_SEARCH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SearchFilter:
-    """All given conditions must hold."""
+    """All given conditions must hold. `since` compares with the time at which the page was fetched."""
 
     url_prefix: str | None = None
-    domain: str | None = None
     language: str | None = None
+    title_contains: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """`score` is the cosine similarity, -1 to 1."""
+    """`score` is the cosine similarity, -1 to 1; the text is `[start, end)` of the page's text."""
 
     url: str
     title: str | None
@@ -31,13 +41,21 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class SearchableCorpus:
+    """`indexed` says that it has an HNSW index."""
+
     id: UUID
     model: str
     dimension: int
+    indexed: bool = False
+
+
+EVERYTHING = SearchFilter()
 
 
 async def find_corpus(store: Store, caller_id: str, name: str) -> SearchableCorpus | None:
-    raise NotImplementedError
+    """Only the caller's own."""
+    row = await store.pool.fetchrow(load("search")["find_corpus"], caller_id, name)
+    return SearchableCorpus(**row) if row is not None else None
 
 
 async def search(
@@ -45,7 +63,35 @@ async def search(
     corpus: SearchableCorpus,
     vector: Sequence[float],
     k: int,
-    matching: SearchFilter = SearchFilter(),
+    matching: SearchFilter = EVERYTHING,
 ) -> list[SearchHit]:
     """Exactly min(k, matching chunks), best first."""
-    raise NotImplementedError
+    async with store.pool.acquire() as connection, connection.transaction(readonly=True):
+        rows = await _nearest(connection, corpus, vector, k, matching) if corpus.indexed else []
+        if len(rows) < k:
+            rows = await connection.fetch(load("search")["exact"], *_arguments(corpus, vector, k, matching))
+    return [_hit(row) for row in rows]
+
+
+async def _nearest(
+    connection: "Connection", corpus: SearchableCorpus, vector: Sequence[float], k: int, matching: SearchFilter
+) -> "Sequence[Row]":
+    await connection.execute(load("search")["settings"], str(max(EF_SEARCH, 2 * k)))
+    return await connection.fetch(nearest_sql(corpus.dimension), *_arguments(corpus, vector, k, matching))
+
+
+def nearest_sql(dimension: int) -> str:
+    """The index is on an expression that names the dimension, so the statement has to."""
+    return load("search")["nearest"].replace("vector(1)", f"vector({dimension:d})")
+
+
+def _arguments(corpus: SearchableCorpus, vector: Sequence[float], k: int, matching: SearchFilter) -> tuple[object, ...]:
+    text = f"[{','.join(map(repr, vector))}]"
+    conditions = (matching.url_prefix, matching.language, matching.title_contains, matching.since)
+    return corpus.id, corpus.model, text, k, *conditions
+
+
+def _hit(row: "Row") -> SearchHit:
+    return SearchHit(
+        row["url"], row["title"], row["score"], row["text"], row["ordinal"], row["start_at"], row["end_at"]
+    )
