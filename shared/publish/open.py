@@ -10,7 +10,7 @@ from shared.publish.broker import BrokerSink
 from shared.publish.direct import DirectSink
 from shared.publish.poster import Poster
 from shared.publish.routes import load_routes
-from shared.publish.sink import QUICK, EventSink
+from shared.publish.sink import QUICK, OpenSink
 from shared.settings import Environment
 
 
@@ -35,7 +35,7 @@ class SinkSettings:
         )
 
 
-def open_sink(settings: SinkSettings, signer: Signer, delays: Sequence[float] = QUICK) -> EventSink:
+def open_sink(settings: SinkSettings, signer: Signer, delays: Sequence[float] = QUICK) -> OpenSink:
     """Opens no connection yet. `delays` are the waits between tries, in seconds."""
     poster = Poster(delays)
     if settings.broker_url is not None:

@@ -60,23 +60,23 @@ def get(port: int, path: str) -> tuple[int, str]:
         return 0, ""
 
 
-async def test_a_wake_up_runs_once_however_often_it_is_asked_for(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "count")
+async def test_a_wake_up_runs_once_however_often_it_is_asked_for(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count")
     assert await wake.wake()
     assert not await wake.wake()
     assert await wake.wake(slot=1)
     assert not await wake.wake(slot=2), "there are two slots"
-    with worker(redis_server):
-        eventually(lambda: value(redis_server, "ran:0") == 1 and value(redis_server, "ran:1") == 1)
+    with worker(own_redis):
+        eventually(lambda: value(own_redis, "ran:0") == 1 and value(own_redis, "ran:1") == 1)
         assert await wake.wake(), "the first has started, so new work needs a new wake-up"
-        eventually(lambda: value(redis_server, "ran:0") == 2)
+        eventually(lambda: value(own_redis, "ran:0") == 2)
     wake.close()
 
 
-async def test_a_wake_up_lost_with_redis_is_sent_again_after_its_time(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "count", stale_s=1)
+async def test_a_wake_up_lost_with_redis_is_sent_again_after_its_time(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count", stale_s=1)
     assert await wake.wake()
-    with redis_server.client() as client:
+    with own_redis.client() as client:
         client.delete("rq:queue:probe")
         eventually(lambda: not client.exists("sluice:wake:probe:0"))
         assert await wake.wake()
@@ -88,100 +88,100 @@ async def test_a_wake_up_lost_with_redis_is_sent_again_after_its_time(redis_serv
     wake.close()
 
 
-async def test_without_redis_it_says_so(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "count")
-    redis_server.kill()
+async def test_without_redis_it_says_so(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count")
+    own_redis.kill()
     with pytest.raises(Unavailable) as error:
         await wake.wake()
     assert error.value.code == "redis_unavailable"
 
 
-async def test_sigterm_lets_the_horse_give_back_its_claims(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "until_stopped")
+async def test_sigterm_lets_the_horse_give_back_its_claims(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "until_stopped")
     await wake.wake()
-    with worker(redis_server) as process:
-        eventually(lambda: value(redis_server, "horse") > 0)
+    with worker(own_redis) as process:
+        eventually(lambda: value(own_redis, "horse") > 0)
         process.terminate()
         assert process.wait(10) == 0
-    assert value(redis_server, "released") == 1
-    with redis_server.client() as client:
+    assert value(own_redis, "released") == 1
+    with own_redis.client() as client:
         assert client.llen("rq:queue:probe") == 1, "whoever stops early leaves a wake-up for the next worker"
         assert client.zcard("rq:wip:probe") == 0
     wake.close()
 
 
-async def test_an_orphaned_horse_stops_by_itself(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "until_stopped")
+async def test_an_orphaned_horse_stops_by_itself(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "until_stopped")
     await wake.wake()
     port = closed_port()
-    with worker(redis_server, port) as process:
-        eventually(lambda: value(redis_server, "horse") > 0)
+    with worker(own_redis, port) as process:
+        eventually(lambda: value(own_redis, "horse") > 0)
         assert get(port, "/readyz") == (200, "ready\n")
         process.kill()
         process.wait()
         assert get(port, "/healthz")[0] == 0, "the horse does not hold the port"
-        eventually(lambda: value(redis_server, "released") == 1)
+        eventually(lambda: value(own_redis, "released") == 1)
     wake.close()
 
 
-async def test_a_killed_horse_is_replaced(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "die_once")
+async def test_a_killed_horse_is_replaced(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "die_once")
     await wake.wake()
-    with worker(redis_server):
-        eventually(lambda: value(redis_server, "ran:0") == 2)
+    with worker(own_redis):
+        eventually(lambda: value(own_redis, "ran:0") == 2)
     wake.close()
 
 
-async def test_it_survives_a_redis_that_dies_and_comes_back_empty(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "count")
+async def test_it_survives_a_redis_that_dies_and_comes_back_empty(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count")
     await wake.wake()
     port = closed_port()
-    with worker(redis_server, port) as process:
-        eventually(lambda: value(redis_server, "ran:0") == 1)
-        redis_server.kill()
+    with worker(own_redis, port) as process:
+        eventually(lambda: value(own_redis, "ran:0") == 1)
+        own_redis.kill()
         eventually(lambda: get(port, "/readyz")[0] == 503)
         assert get(port, "/healthz") == (200, "ok\n")
-        redis_server.start()
+        own_redis.start()
         assert await wake.wake()
-        eventually(lambda: value(redis_server, "ran:0") == 1)
+        eventually(lambda: value(own_redis, "ran:0") == 1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     wake.close()
 
 
-async def test_it_waits_for_a_redis_that_is_not_there_yet(redis_server: RedisServer) -> None:
-    redis_server.kill()
+async def test_it_waits_for_a_redis_that_is_not_there_yet(own_redis: RedisServer) -> None:
+    own_redis.kill()
     port = closed_port()
-    with worker(redis_server, port):
+    with worker(own_redis, port):
         eventually(lambda: get(port, "/healthz")[0] == 200)
-        redis_server.start()
-        wake = waker(redis_server, "count")
+        own_redis.start()
+        wake = waker(own_redis, "count")
         await wake.wake()
-        eventually(lambda: value(redis_server, "ran:0") == 1)
+        eventually(lambda: value(own_redis, "ran:0") == 1)
         wake.close()
 
 
-async def test_work_left_behind_wakes_the_same_slot_and_too_much_work_the_next(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "saturate")
+async def test_work_left_behind_wakes_the_same_slot_and_too_much_work_the_next(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "saturate")
     await wake.wake()
-    with worker(redis_server):
-        eventually(lambda: value(redis_server, "ran:0") == 2 and value(redis_server, "ran:1") >= 1)
+    with worker(own_redis):
+        eventually(lambda: value(own_redis, "ran:0") == 2 and value(own_redis, "ran:1") >= 1)
     wake.close()
 
 
-async def test_it_leaves_after_its_number_of_jobs(redis_server: RedisServer) -> None:
-    wake = waker(redis_server, "count")
+async def test_it_leaves_after_its_number_of_jobs(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count")
     await wake.wake(slot=0)
     await wake.wake(slot=1)
     port = closed_port()
-    with worker(redis_server, port, WORKER_MAX_JOBS="2") as process:
+    with worker(own_redis, port, WORKER_MAX_JOBS="2") as process:
         assert process.wait(20) == 0
-    assert value(redis_server, "ran:0") + value(redis_server, "ran:1") == 2
+    assert value(own_redis, "ran:0") + value(own_redis, "ran:1") == 2
     wake.close()
 
 
-async def test_metrics_name_the_queue(redis_server: RedisServer) -> None:
+async def test_metrics_name_the_queue(own_redis: RedisServer) -> None:
     port = closed_port()
-    with worker(redis_server, port):
+    with worker(own_redis, port):
         eventually(lambda: 'sluice_worker_wake_ups_total{queue="probe"} 0' in get(port, "/metrics")[1])
         assert get(port, "/secrets")[0] == 404
