@@ -1,0 +1,116 @@
+"""`sluice ingest`: hand URLs in, and watch them become searchable."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from cli import target
+from cli.api import JOBS, Api, Body
+from cli.failure import CommandFailed
+from cli.progress import Watcher, watcher
+from cli.text import plural, seconds
+
+PATIENCE_S = 120.0
+FINAL_JOB = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
+GOOD = frozenset({"indexed", "unchanged"})
+SOME_FAILED = 3
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "ingest",
+        help="fetch pages and make them searchable",
+        epilog="exit code: 0 all indexed or unchanged, 3 some failed, 2 bad usage, 1 no platform or another error",
+    )
+    parser.add_argument("urls", nargs="*", metavar="URL")
+    parser.add_argument("--corpus", metavar="NAME", default="default", help="where they go (default: default)")
+    parser.add_argument("--from-file", metavar="FILE", help="more URLs, one a line; # starts a comment; - is stdin")
+    parser.add_argument("--wait", action="store_true", help="until every page has ended (a terminal always watches)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    target.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    urls = [*args.urls, *(_read(args.from_file) if args.from_file else ())]
+    if not urls:
+        raise CommandFailed("no URL given: name some, or a file of them with --from-file", exit_code=2)
+    api = target.find(args).api()
+    accepted = api.post(JOBS, {"urls": urls, "corpus": args.corpus})
+    if not (args.wait or (sys.stderr.isatty() and not args.json)):
+        _say_accepted(accepted, as_json=args.json)
+        return 0
+    return _wait(api, accepted, args)
+
+
+def _read(name: str) -> list[str]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"cannot read {name}: {error}", exit_code=2) from None
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _say_accepted(accepted: Body, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(accepted))
+    else:
+        print(f"job {accepted['job_id']} accepted: {plural(accepted['documents'], 'page')}")
+        print(f"follow it with: sluice jobs {accepted['job_id']}")
+
+
+def _wait(api: Api, accepted: Body, args: argparse.Namespace) -> int:
+    job_id = accepted["job_id"]
+    watching = watcher(sys.stderr, quiet=args.json and not sys.stderr.isatty())
+    try:
+        job = _watch(api, job_id, watching)
+    except KeyboardInterrupt:
+        watching.close()
+        print(f"\nthe job goes on; follow it with: sluice jobs {job_id}", file=sys.stderr)
+        return 130
+    documents = list(list_documents(api, job_id))
+    if args.json:
+        print(json.dumps(result(job, documents), ensure_ascii=False))
+    else:
+        _say_result(job)
+    return 0 if all(document["status"] in GOOD for document in documents) else SOME_FAILED
+
+
+def _watch(api: Api, job_id: str, watching: Watcher) -> Body:
+    job: Body = api.get(f"{JOBS}/{job_id}", patience_s=PATIENCE_S)
+    while True:
+        watching.progress(job, lambda status: list_documents(api, job_id, status))
+        if job["status"] in FINAL_JOB:
+            watching.close()
+            return job
+        job = api.get(f"{JOBS}/{job_id}", {"wait": 10}, patience_s=PATIENCE_S)
+
+
+def list_documents(api: Api, job_id: str, status: str | None = None) -> list[Body]:
+    """All documents of a job, page by page."""
+    documents: list[Body] = []
+    cursor: str | None = None
+    while True:
+        query = {"limit": 500, "cursor": cursor, "status": status}
+        page = api.get(f"{JOBS}/{job_id}/documents", query, patience_s=PATIENCE_S)
+        documents += page["documents"]
+        cursor = page["next"]
+        if cursor is None:
+            return documents
+
+
+def result(job: Body, documents: list[Body]) -> dict[str, Any]:
+    """What `--wait --json` prints."""
+    fields = ("url", "status", "stage", "error_code", "error_message", "chunks", "tokens")
+    return {
+        "job_id": job["job_id"],
+        "status": job["status"],
+        "seconds": job["seconds"],
+        "documents": [{name: document[name] for name in fields} for document in documents],
+    }
+
+
+def _say_result(job: Body) -> None:
+    counts = ", ".join(f"{count:,} {state}" for state, count in job["counts"].items() if count)
+    print(f"{job['status']}: {counts} of {plural(job['documents'], 'page')} in {seconds(job['seconds'])}")

@@ -1,0 +1,52 @@
+"""`sluice jobs`: what was asked for, and how far it got."""
+
+import argparse
+import json
+
+from cli import target
+from cli.api import JOBS, Api, Body
+from cli.ingest import list_documents, result
+from cli.progress import page_line, summary
+from cli.text import plural, seconds
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("jobs", help="list jobs, or show one with its pages")
+    parser.add_argument("job_id", nargs="?", metavar="JOB_ID")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    target.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    api = target.find(args).api()
+    return _show(api, args.job_id, as_json=args.json) if args.job_id else _list(api, as_json=args.json)
+
+
+def _list(api: Api, *, as_json: bool) -> int:
+    jobs = api.get(JOBS, {"limit": 50})["jobs"]
+    if as_json:
+        print(json.dumps({"jobs": jobs}))
+    elif not jobs:
+        print("no jobs yet; hand in a URL with: sluice ingest URL")
+    for job in () if as_json else jobs:
+        print(f"{job['job_id']}  {job['created_at'][:19]}  {job['status']:<21}  {job['corpus']:<16}  {summary(job)}")
+    return 0
+
+
+def _show(api: Api, job_id: str, *, as_json: bool) -> int:
+    job = api.get(f"{JOBS}/{job_id}")
+    documents = list_documents(api, job_id)
+    if as_json:
+        print(json.dumps(result(job, documents), ensure_ascii=False))
+        return 0
+    print(f"job {job['job_id']}: {job['status']}, corpus {job['corpus']}, {seconds(job['seconds'])}")
+    print(summary(job))
+    for document in documents:
+        print(page_line(document, 240) + _waiting(document))
+    return 0
+
+
+def _waiting(document: Body) -> str:
+    why = document.get("waiting")
+    tried = f"  ({plural(document['attempt'], 'attempt')})" if document.get("attempt", 0) > 1 else ""
+    return (f"  waits: {why}" if why else "") + tried

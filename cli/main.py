@@ -1,0 +1,73 @@
+"""The command line. Only the module of the command that was asked for is imported."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from cli.failure import CommandFailed
+from shared.errors import SluiceError
+
+# Name, and the line it has in the help. Each is a module `cli.<name>` with `add_parser(subparsers)` and `run(args)`.
+COMMANDS = {
+    "up": "start a platform on this machine",
+    "down": "stop it",
+    "status": "say what is running, and whether it is ready",
+    "ingest": "fetch pages and make them searchable",
+    "search": "ask what was indexed",
+    "jobs": "list jobs, or show one with its pages",
+    "logs": "show what a function wrote",
+    "extract": "by hand: the main text of a page",
+    "chunk": "by hand: the chunks of a text",
+    "embed": "by hand: the vectors of texts",
+    "inference": "run the embeddings endpoint alone",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code: 0 done, 1 failed, 2 bad usage, 3 some pages failed, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        return _run(arguments)
+    except CommandFailed as failure:
+        print(f"sluice: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except SluiceError as error:
+        print(f"sluice: {error.message} ({error.code})", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone; so does the interpreter's complaint about it
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    wanted = arguments[0] if arguments else ""
+    module = import_module(f"cli.{wanted}") if wanted in COMMANDS else None
+    args = _parser(wanted, module).parse_args(arguments)
+    assert module is not None
+    code: int = module.run(args)
+    sys.stdout.flush()
+    return code
+
+
+def _parser(wanted: str, module: ModuleType | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sluice", description="Turns URLs into a searchable corpus.", epilog="sluice COMMAND --help says more."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        if name == wanted and module is not None:
+            module.add_parser(commands)
+        else:
+            commands.add_parser(name, help=summary)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The membership function: knows the API keys."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from functions.membership.handler import Resources, authenticate
+from shared.runtime.framework import as_http_function
+from shared.runtime.function import Function, Limits
+from shared.runtime.host import serve
+from shared.settings import Environment
+from shared.store.store import Store
+
+
+@dataclass(frozen=True)
+class Settings:
+    database_url: str
+    pool_size: int
+    secret: bytes = field(repr=False)
+    limits: Limits
+
+    @classmethod
+    def read(cls, env: Environment) -> "Settings":
+        return cls(
+            env.text("DATABASE_URL"),
+            env.integer("DATABASE_POOL_SIZE", 2, minimum=1),
+            env.secret("caller-hash-key"),
+            Limits.read(env),
+        )
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[Resources]:
+    async with await Store.open(settings.database_url, pool_size=settings.pool_size, timeout_s=5) as store:
+        yield Resources(store, settings.secret)
+
+
+def build() -> Function[Resources]:
+    """Wires the function from its environment."""
+    settings = Settings.read(Environment(os.environ))
+    return Function(
+        name="membership",
+        open=partial(_open, settings),
+        routes={("POST", "/auth"): authenticate},
+        limits=settings.limits,
+    )
+
+
+main = as_http_function(build)
+
+if __name__ == "__main__":
+    serve(build())

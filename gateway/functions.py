@@ -1,0 +1,105 @@
+"""How the gateway reaches the functions behind it."""
+
+import json
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+
+from shared.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    SluiceError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from shared.events.codec import encode_binary
+from shared.events.event import CloudEvent, Json
+from shared.events.signing import Signer
+
+TRIES = 3
+
+_ERRORS: dict[int, type[SluiceError]] = {
+    400: InvalidInput,
+    401: Unauthenticated,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: InvalidInput,
+    429: Overloaded,
+    504: DeadlineExceeded,
+}
+
+
+@dataclass(frozen=True)
+class Functions:
+    """`template` holds `{name}`; the client sets the timeouts."""
+
+    template: str
+    signer: Signer
+    client: httpx.AsyncClient
+
+    async def send(self, name: str, event: CloudEvent) -> None:
+        """Signs and delivers an event. Trying again is safe: the receiver knows an event by its id."""
+        headers, body = encode_binary(self.signer.sign(event))
+        for left in reversed(range(TRIES)):
+            try:
+                response = await self.client.post(self._url(name), content=body, headers=headers)
+            except httpx.HTTPError as exc:
+                if not left:
+                    raise _unavailable(name) from exc
+                continue
+            if response.is_success:
+                return
+            if response.status_code < 500 and response.status_code != 429:
+                raise SluiceError("event_refused", f"{name} refused our event with status {response.status_code}")
+        raise _unavailable(name)
+
+    async def call(self, name: str, body: Json, *, api_key: str, request_id: str, timeout_s: float) -> Json:
+        """Calls a function as its caller would, with the caller's own key."""
+        headers = {"X-API-Key": api_key, "X-Request-Id": request_id}
+        try:
+            response = await self.client.post(self._url(name), json=body, headers=headers, timeout=timeout_s)
+        except httpx.TimeoutException as exc:
+            raise DeadlineExceeded("sync_timeout", f"{name} did not answer within {timeout_s:g} s") from exc
+        except httpx.HTTPError as exc:
+            raise _unavailable(name) from exc
+        answer = _json(response, name)
+        if response.is_success:
+            return answer
+        raise _error(response, answer, name)
+
+    def _url(self, name: str) -> str:
+        return self.template.format(name=name)
+
+
+def _json(response: httpx.Response, name: str) -> Json:
+    try:
+        return cast("Json", json.loads(response.content))
+    except ValueError as exc:
+        raise _unavailable(name) from exc
+
+
+def _error(response: httpx.Response, answer: Json, name: str) -> SluiceError:
+    kind = _ERRORS.get(response.status_code)
+    if kind is None or not isinstance(answer, dict) or not isinstance(answer.get("error"), str):
+        return _unavailable(name)
+    field = answer.get("field")
+    return kind(
+        str(answer["error"]),
+        str(answer.get("message", "")),
+        field=field if isinstance(field, str) else None,
+        retry_after_s=_seconds(response.headers.get("retry-after")),
+    )
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header and header.isdecimal() else None
+
+
+def _unavailable(name: str) -> Unavailable:
+    return Unavailable(f"{name}_unavailable", f"{name} does not answer at the moment; try again", retry_after_s=5)

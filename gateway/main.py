@@ -1,0 +1,31 @@
+"""Runs the gateway on $PORT."""
+
+import os
+
+import uvicorn
+
+from gateway.app import create_app
+from gateway.settings import Settings
+from observe import logs
+from shared.settings import Environment
+
+
+def main() -> None:
+    """Serves until SIGTERM, then lets the requests under way finish."""
+    logs.setup("gateway")
+    settings = Settings.read(Environment(os.environ))
+    uvicorn.run(
+        create_app(settings, os.environ),
+        host="0.0.0.0",  # noqa: S104  a container's port is meant to be reached
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=30,
+        timeout_keep_alive=75,
+        limit_concurrency=None,
+    )
+
+
+if __name__ == "__main__":
+    main()

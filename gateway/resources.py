@@ -1,0 +1,67 @@
+"""What the routes work with, opened at start and closed at the end, and who is calling."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+import httpx
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader
+
+from gateway.functions import Functions
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from shared.auth.context import CallerContext
+from shared.auth.membership import Membership
+from shared.events.signing import Signer
+from shared.objects import ObjectStore
+from shared.store.store import Store
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Shared by all requests."""
+
+    settings: Settings
+    store: Store
+    objects: ObjectStore
+    functions: Functions
+    membership: Membership
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings, metrics: Metrics, variables: Mapping[str, str]
+) -> AsyncIterator[Resources]:
+    """`variables` is where an S3 object store finds its credentials."""
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            await Store.open(settings.database_url, pool_size=settings.pool_size, timeout_s=10)
+        )
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=20)
+        client = httpx.AsyncClient(timeout=settings.event_timeout_s, limits=limits, trust_env=False)
+        await stack.enter_async_context(client)
+        membership = Membership(settings.membership_url, settings.hash_secret)
+        stack.push_async_callback(membership.close)
+        functions = Functions(settings.function_url_template, Signer.from_secret(settings.signing_keys), client)
+        objects = ObjectStore.open(settings.object_store_url, variables)
+        yield Resources(settings, store, objects, functions, membership, metrics)
+
+
+def _resources(request: Request) -> Resources:
+    return cast("Resources", request.app.state.resources)
+
+
+Opened = Annotated[Resources, Depends(_resources)]
+
+_api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `sluice up`, or from your operator.")
+ApiKey = Annotated[str | None, Security(_api_key)]
+
+
+async def _caller(request: Request, resources: Opened, api_key: ApiKey) -> CallerContext:
+    return await resources.membership.authenticate(api_key or "", request.state.request_id)
+
+
+Caller = Annotated[CallerContext, Depends(_caller)]

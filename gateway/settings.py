@@ -1,0 +1,35 @@
+"""What the gateway reads from its environment."""
+
+from dataclasses import dataclass, field
+
+from shared.settings import Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Secrets are kept out of the printed form."""
+
+    database_url: str
+    object_store_url: str
+    membership_url: str
+    function_url_template: str
+    signing_keys: bytes = field(repr=False)
+    hash_secret: bytes = field(repr=False)
+    port: int = 8080
+    pool_size: int = 4
+    sync_timeout_s: float = 30.0
+    event_timeout_s: float = 15.0
+
+    @classmethod
+    def read(cls, env: Environment) -> "Settings":
+        return cls(
+            database_url=env.text("DATABASE_URL"),
+            object_store_url=env.text("OBJECT_STORE_URL"),
+            membership_url=env.text("MEMBERSHIP_URL"),
+            function_url_template=env.text("FUNCTION_URL_TEMPLATE"),
+            signing_keys=env.secret("event-signing-key"),
+            hash_secret=env.secret("caller-hash-key"),
+            port=env.integer("PORT", 8080),
+            pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),
+            sync_timeout_s=env.number("SYNC_TIMEOUT_SECONDS", 30.0, minimum=0.1),
+        )
