@@ -1,0 +1,94 @@
+"""Makes the requests of a flight and says how they went."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import urljoin
+
+from emulator.broker.event import STRUCTURED, TTL, Event, binary_headers, structured_body
+from emulator.broker.flight import Flight, Phase
+from emulator.broker.ports import Answer, BrokerDestination, Clock, Destination, Sender, Unreachable, UriDestination
+from emulator.broker.replies import TIMED_OUT, Result, read_plain, read_reply, unreachable
+
+# The real fan-out gives up after a quarter of an hour, whatever a Trigger says.
+LONGEST_ATTEMPT_S = 900.0
+_MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+_log = logging.getLogger(__name__)
+
+Receive = Callable[[str, str, Event], Awaitable[int]]
+
+
+class Courier:
+    """`receive` puts an event into a broker of this process and answers as its ingress does."""
+
+    def __init__(self, sender: Sender, receive: Receive, clock: Clock) -> None:
+        self._sender = sender
+        self._receive = receive
+        self._clock = clock
+
+    async def attempt(self, flight: Flight) -> Result:
+        """One attempt of the flight's present phase. Never raises but when cancelled."""
+        url = _target(flight).url
+        try:
+            async with self._clock.timeout(flight.route.policy.timeout_s or LONGEST_ATTEMPT_S):
+                return await self._send(flight, url)
+        except TimeoutError:
+            return TIMED_OUT
+        except Unreachable as error:
+            return unreachable(url, str(error))
+        except Exception as error:
+            _log.exception("a delivery failed in an unforeseen way", extra={"trigger": flight.route.name})
+            return unreachable(url, type(error).__name__)
+
+    async def _send(self, flight: Flight, url: str) -> Result:
+        route = flight.route
+        if flight.phase is Phase.REPLY:
+            return read_plain(Answer(await self._receive(route.namespace, route.broker, flight.outgoing)), url)
+        if flight.phase is Phase.DEAD_LETTER:
+            return read_plain(await self._post(_target(flight), flight, flight.outgoing), url)
+        return read_reply(await self._post(route.subscriber, flight, flight.outgoing.without(TTL)), url)
+
+    async def _post(self, destination: Destination, flight: Flight, event: Event) -> Answer:
+        if isinstance(destination, BrokerDestination):
+            return Answer(await self._receive(destination.namespace, destination.name, event))
+        headers, body = _message(flight, event)
+        answer = await self._sender.send(destination, headers, body)
+        for _ in range(_MAX_REDIRECTS):
+            location = _location(answer)
+            if location is None:
+                return answer
+            destination = UriDestination(urljoin(destination.url, location))
+            if answer.status in (307, 308):
+                answer = await self._sender.send(destination, headers, body)
+            else:
+                answer = await self._sender.send(destination, _without_content(headers), b"", method="GET")
+        raise Unreachable(f"stopped after {_MAX_REDIRECTS} redirects")
+
+
+def _target(flight: Flight) -> Destination:
+    if flight.phase is Phase.DEAD_LETTER and flight.route.policy.dead_letter_sink is not None:
+        return flight.route.policy.dead_letter_sink
+    if flight.phase is Phase.REPLY:
+        return BrokerDestination(flight.route.namespace, flight.route.broker)
+    return flight.route.subscriber
+
+
+def _message(flight: Flight, event: Event) -> tuple[list[tuple[str, str]], bytes]:
+    extra = [*flight.outgoing.passed, ("kn-namespace", flight.route.namespace)]
+    if flight.phase is Phase.SUBSCRIBER:
+        extra.append(("prefer", "reply"))
+    if flight.route.policy.format == "json":
+        return [*extra, ("content-type", STRUCTURED)], structured_body(event)
+    return binary_headers(event) + extra, event.body
+
+
+def _location(answer: Answer) -> str | None:
+    """Go's client follows redirects; a POST becomes a GET unless the status forbids it."""
+    if answer.status not in _REDIRECTS:
+        return None
+    return next((value for name, value in answer.headers if name == "location" and value), None)
+
+
+def _without_content(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name != "content-type"]

@@ -1,0 +1,145 @@
+"""Which events a Trigger wants: `filter.attributes` and the `filters` dialects, with Knative's three-valued results.
+
+A filter that cannot be built is skipped, and a Trigger without any filter left lets everything through: that is what
+the real broker does, so the emulator must too. `emulator.eventing` refuses such filters where Knative's webhook would.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any, TypeAlias
+
+from emulator.cesql import evaluate, parse
+
+
+class Result(Enum):
+    PASS = "pass"  # noqa: S105 - no secret
+    FAIL = "fail"
+    NONE = "none"
+
+
+Attributes: TypeAlias = Mapping[str, str]
+Filter: TypeAlias = Callable[[Attributes], Result]
+
+_NO_TIME = "0001-01-01T00:00:00Z"
+_OPTIONAL = frozenset({"subject", "dataschema", "schemaurl", "datacontenttype", "datamediatype", "datacontentencoding"})
+
+
+def compile_trigger(
+    attributes: Mapping[str, str] | None, filters: Sequence[Mapping[str, Any]]
+) -> Callable[[Attributes], bool]:
+    """A non-empty `filters` hides `filter`."""
+    wanted = _all(_build_each(filters)) if filters else _by_attributes(attributes)
+    return lambda event: wanted(event) is not Result.FAIL
+
+
+def lookup(event: Attributes, name: str) -> str | None:
+    """None where Knative sees no such attribute; the optional ones of the specification always exist, empty."""
+    value = event.get(name)
+    if value is not None:
+        return value
+    if name == "time":
+        return _NO_TIME
+    if name == "datamediatype":
+        return event.get("datacontenttype", "").partition(";")[0].strip()
+    if name in ("schemaurl", "dataschema"):
+        return event.get("dataschema") or event.get("schemaurl", "")
+    return "" if name in _OPTIONAL else None
+
+
+def _by_attributes(wanted: Mapping[str, str] | None) -> Filter:
+    if not wanted:
+        return lambda _: Result.NONE
+    pairs = tuple(wanted.items())
+
+    def check(event: Attributes) -> Result:
+        for name, value in pairs:
+            found = lookup(event, name)
+            if not found if value == "" else found != value:
+                return Result.FAIL
+        return Result.PASS
+
+    return check
+
+
+def _build_each(items: Sequence[Mapping[str, Any]]) -> list[Filter]:
+    return [built for item in items if (built := _build(item)) is not None]
+
+
+def _build(item: Mapping[str, Any]) -> Filter | None:
+    """The first dialect in Knative's order wins; validation refuses a second one."""
+    if item.get("exact"):
+        return _text(item["exact"], str.__eq__)
+    if item.get("prefix"):
+        return _text(item["prefix"], str.startswith)
+    if item.get("suffix"):
+        return _text(item["suffix"], str.endswith)
+    if item.get("all"):
+        return _all(_build_each(item["all"]))
+    if item.get("any"):
+        return _any(_build_each(item["any"]))
+    if item.get("not") is not None:
+        return _not(_build(item["not"]))
+    if item.get("cesql"):
+        return _cesql(item["cesql"])
+    return None
+
+
+def _text(wanted: Mapping[str, str], holds: Callable[[str, str], bool]) -> Filter | None:
+    if not all(wanted) or not all(wanted.values()):
+        return None
+    pairs = tuple(wanted.items())
+
+    def check(event: Attributes) -> Result:
+        for name, value in pairs:
+            found = lookup(event, name)
+            if found is None or not holds(found, value):
+                return Result.FAIL
+        return Result.PASS
+
+    return check
+
+
+def _all(filters: Sequence[Filter]) -> Filter:
+    """The first failure, else the last result."""
+
+    def check(event: Attributes) -> Result:
+        result = Result.NONE
+        for each in filters:
+            result = each(event)
+            if result is Result.FAIL:
+                break
+        return result
+
+    return check
+
+
+def _any(filters: Sequence[Filter]) -> Filter:
+    """The first pass, else the last result: an unknown one at the end lets everything through."""
+
+    def check(event: Attributes) -> Result:
+        result = Result.NONE
+        for each in filters:
+            result = each(event)
+            if result is Result.PASS:
+                break
+        return result
+
+    return check
+
+
+def _not(inner: Filter | None) -> Filter:
+    flipped = {Result.PASS: Result.FAIL, Result.FAIL: Result.PASS, Result.NONE: Result.NONE}
+    return lambda event: flipped[inner(event)] if inner is not None else Result.NONE
+
+
+def _cesql(expression: str) -> Filter | None:
+    """An error while evaluating, or a result that is no boolean, delivers nothing."""
+    parsed = parse(expression)
+    if parsed.expression is None:
+        return None
+
+    def check(event: Attributes) -> Result:
+        outcome = evaluate(parsed.expression, event)
+        return Result.PASS if outcome.value is True and not outcome.errors else Result.FAIL
+
+    return check
