@@ -7,11 +7,12 @@ from typing import Generic, TypeVar
 
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.payload import Payload
+from shared.contracts.registry import payload_class
 from shared.errors import InvalidInput
 from shared.events import codec
 from shared.events.event import CloudEvent
 from shared.runtime.asgi import Scope
-from shared.runtime.function import Answer, EventHandler, Function, Reply
+from shared.runtime.function import Answer, Function, Reply
 from shared.runtime.http import HttpRequest, HttpResponse
 
 R = TypeVar("R")
@@ -29,21 +30,19 @@ class EventEndpoint(Generic[R]):
     def __init__(self, function: Function[R], clock: Callable[[], datetime] = now) -> None:
         self._function = function
         self._clock = clock
-        self._handlers: dict[str, EventHandler[R]] = {
-            payload.event_type: handler for payload, handler in function.events.items()
-        }
 
     def read(self, scope: Scope, request: HttpRequest) -> tuple[CloudEvent, Payload]:
         """Raises `InvalidInput`, or `Unauthenticated` when the signature is not good."""
         event = codec.decode(scope["headers"], request.body)
-        if event.type not in self._handlers:
+        model = payload_class(event.type)
+        if model not in self._function.events:
             raise InvalidInput("unknown_event_type", "this function takes no event of this type", field="type")
-        if self._function.signer is not None and event.type not in self._function.unsigned_ok:
+        if self._function.signer is not None and model.event_type not in self._function.unsigned_ok:
             self._function.signer.verify(event)
         return event, from_event(event)
 
     async def answer(self, request: HttpRequest, event: CloudEvent, payload: Payload, resources: R) -> HttpResponse:
-        reply = self._as_answer(await self._handlers[event.type](payload, resources, event), event)
+        reply = self._as_answer(await self._function.events[type(payload)](payload, resources, event), event)
         if reply is None:
             return NO_CONTENT
         if self._function.publish is not None and not _prefers_reply(request):

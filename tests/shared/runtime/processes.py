@@ -1,0 +1,84 @@
+"""The echo function in a process of its own, under either host."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+REPO = Path(__file__).resolve().parents[3]
+Kind = Literal["host", "framework"]
+
+
+@dataclass(frozen=True)
+class Running:
+    url: str
+    port: int
+    process: subprocess.Popen[str]
+
+    def stop(self) -> tuple[int, str, str]:
+        """Exit status, output, log. Idempotent signals are the caller's business."""
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+def command(kind: Kind, port: int) -> list[str]:
+    if kind == "host":
+        return [sys.executable, "-m", "tests.shared.runtime.echo"]
+    framework = str(Path(sys.executable).with_name("functions-framework"))
+    source = str(REPO / "tests/shared/runtime/echo.py")
+    return [framework, "--asgi", "--target", "main", "--source", source, "--port", str(port), "--host", "127.0.0.1"]
+
+
+def start(kind: Kind, **variables: str) -> Running:
+    port = free_port()
+    process = subprocess.Popen(
+        command(kind, port),
+        env=os.environ | {"PORT": str(port), "PYTHONPATH": str(REPO)} | variables,
+        cwd=REPO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    return Running(f"http://127.0.0.1:{port}", port, process)
+
+
+@contextmanager
+def running(kind: Kind, **variables: str) -> Iterator[Running]:
+    found = start(kind, **variables)
+    try:
+        wait_until_ready(found)
+        yield found
+    finally:
+        # gunicorn's workers outlive a killed master, and hold the pipes.
+        with suppress(ProcessLookupError):
+            os.killpg(found.process.pid, signal.SIGKILL)
+        found.process.communicate()
+
+
+def wait_until_ready(found: Running) -> None:
+    deadline = time.monotonic() + 30
+    while found.process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{found.url}/readyz", trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"the echo function did not come up: {found.process.poll()}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
