@@ -1,0 +1,62 @@
+"""What the worker and the parser process say to each other: a JSON head and a body, each with its length before it."""
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from functions.scrape.core import Form
+from shared.errors import Permanent, StageFailure, Transient
+
+LENGTHS = struct.Struct("!II")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A body as it came over the wire, and what is needed to read it."""
+
+    url: str | None
+    form: Form
+    content_type: str | None
+    content_encoding: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What was read. `text` is never empty."""
+
+    text: str
+    title: str | None = None
+    author: str | None = None
+    date: str | None = None
+    language: str | None = None
+
+
+def page_frame(page: Page) -> bytes:
+    head = json.dumps([page.url, page.form, page.content_type, page.content_encoding]).encode()
+    return LENGTHS.pack(len(head), len(page.body)) + head + page.body
+
+
+def read_page(head: bytes, body: bytes) -> Page:
+    url, form, content_type, content_encoding = json.loads(head)
+    return Page(url, form, content_type, content_encoding, body)
+
+
+def text_frame(text: Text) -> bytes:
+    body = json.dumps(asdict(text), ensure_ascii=False).encode()
+    return LENGTHS.pack(0, len(body)) + body
+
+
+def failure_frame(failure: StageFailure) -> bytes:
+    head = json.dumps([failure.retryable, failure.code, failure.message]).encode()
+    return LENGTHS.pack(len(head), 0) + head
+
+
+def read_answer(head: bytes, body: bytes) -> Text:
+    """Raises the failure that the frame carries."""
+    if head:
+        retryable, code, message = json.loads(head)
+        raise (Transient if retryable else Permanent)(code, message)
+    fields: dict[str, Any] = json.loads(body)
+    return Text(**fields)

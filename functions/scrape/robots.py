@@ -1,0 +1,161 @@
+"""May we fetch this? Asks each site's robots.txt once and remembers the answer, here and for the other workers."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from functions.scrape.body import unpack
+from functions.scrape.core import REDIRECTS, Response
+from functions.scrape.fetch import Fetcher
+from functions.scrape.rules import ALLOW_ALL, DISALLOW_ALL, MAX_FILE_BYTES, Rules, parse
+from shared.errors import InvalidInput, Permanent, StageFailure, Transient
+from shared.urls import normalise, origin, path_and_query
+
+MAX_REDIRECTS = 5
+FRESH = timedelta(hours=24)
+# Nobody answered: ask again soon, but not for every page that waits.
+UNANSWERED = timedelta(seconds=60)
+# RFC 9309 lets an old copy serve while the site does not answer.
+STALE = timedelta(days=30)
+REMEMBERED_SITES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What `/robots.txt` was: `status` 0 means that nobody answered."""
+
+    status: int
+    body: bytes
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """`learned_at` is given when this process asked the site itself, and says when."""
+
+    crawl_delay_s: float | None = None
+    learned_at: datetime | None = None
+
+
+class Shelf(Protocol):
+    """Where copies are kept for all workers."""
+
+    async def get(self, site: str) -> Copy | None: ...
+    async def put(self, site: str, copy: Copy) -> None: ...
+
+
+class NoShelf:
+    """For a process that works alone."""
+
+    async def get(self, site: str) -> Copy | None:
+        return None
+
+    async def put(self, site: str, copy: Copy) -> None:
+        return None
+
+
+class Robots:
+    """`agent` is our product token. Concurrent questions about one site cost one request."""
+
+    def __init__(self, fetcher: Fetcher, agent: str, shelf: Shelf, clock: Callable[[], datetime]) -> None:
+        self._fetcher = fetcher
+        self._agent = agent
+        self._shelf = shelf
+        self._clock = clock
+        self._known: dict[str, tuple[Rules, datetime]] = {}
+        self._learned: dict[str, datetime] = {}
+        self._asking: dict[str, asyncio.Task[Rules]] = {}
+
+    async def check(self, url: str) -> Permission:
+        """On what terms the URL may be fetched.
+
+        Raises `Permanent` robots_disallowed, `Transient` robots_unavailable (the RFC says: no answer, no fetching), and
+        whatever a host that cannot be reached at all raises.
+        """
+        site = origin(url)
+        rules = await self._rules(site)
+        if rules is DISALLOW_ALL:
+            raise Transient("robots_unavailable", "the site's robots.txt could not be read, so nothing is fetched")
+        if not rules.allows(path_and_query(url)):
+            raise Permanent("robots_disallowed", "the site's robots.txt forbids fetching this page")
+        return Permission(rules.crawl_delay_s, self._learned.get(site))
+
+    async def _rules(self, site: str) -> Rules:
+        known = self._known.get(site)
+        if known is not None and known[1] > self._clock():
+            return known[0]
+        task = self._asking.get(site)
+        if task is None:
+            task = asyncio.create_task(self._ask(site), name=f"robots {site}")
+            self._asking[site] = task
+            task.add_done_callback(lambda _: self._asking.pop(site, None))
+        # Shielded: one page that is called off must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def _ask(self, site: str) -> Rules:
+        kept = await self._shelf.get(site)
+        now = self._clock()
+        copy = kept
+        if kept is None or _until(kept) <= now:
+            copy = await self._fetch(site)
+            self._learned[site] = copy.fetched_at
+            if _answered(copy) or kept is None:
+                await self._shelf.put(site, copy)
+            elif _answered(kept) and kept.fetched_at + STALE > now:
+                return self._remember(site, _rules(kept, self._agent), now + UNANSWERED)
+        assert copy is not None
+        return self._remember(site, _rules(copy, self._agent), _until(copy))
+
+    def _remember(self, site: str, rules: Rules, until: datetime) -> Rules:
+        if len(self._known) >= REMEMBERED_SITES:
+            forgotten = next(iter(self._known))
+            del self._known[forgotten]
+            self._learned.pop(forgotten, None)
+        self._known[site] = (rules, until)
+        return rules
+
+    async def _fetch(self, site: str) -> Copy:
+        url = f"{site}/robots.txt"
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                response = await self._fetcher.get(url, cut_at=MAX_FILE_BYTES)
+                if response.status not in REDIRECTS or "location" not in response.headers:
+                    return self._copy(response)
+                url = normalise(response.headers["location"], url)
+        except InvalidInput:
+            return Copy(404, b"", self._clock())
+        except Permanent:
+            raise
+        except StageFailure:
+            return Copy(0, b"", self._clock())
+        # Too many redirects: as good as no file.
+        return Copy(404, b"", self._clock())
+
+    def _copy(self, response: Response) -> Copy:
+        body = b""
+        if 200 <= response.status < 300:
+            body = _readable(response)
+        return Copy(response.status, body, self._clock())
+
+
+def _readable(response: Response) -> bytes:
+    try:
+        return unpack(response.body, response.headers.get("content-encoding"))[:MAX_FILE_BYTES]
+    except StageFailure:
+        return b"user-agent: *\ndisallow: /"
+
+
+def _answered(copy: Copy) -> bool:
+    return 200 <= copy.status < 500 and copy.status != 429
+
+
+def _until(copy: Copy) -> datetime:
+    return copy.fetched_at + (FRESH if _answered(copy) else UNANSWERED)
+
+
+def _rules(copy: Copy, agent: str) -> Rules:
+    if not _answered(copy):
+        return DISALLOW_ALL
+    return parse(copy.body, agent) if copy.status < 300 else ALLOW_ALL

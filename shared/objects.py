@@ -1,0 +1,128 @@
+"""Content by its SHA-256, in a local folder or an S3 bucket: written whole or not at all, never changed."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from shared.contracts.payload import ObjectRef
+from shared.errors import InvalidInput, Permanent, Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import LocalStore, S3Store
+
+    Backend: TypeAlias = LocalStore | S3Store
+
+_KEY = re.compile(r"corpora/[0-9a-z-]{1,64}/[a-z]{1,32}/[0-9a-f]{64}")
+_PREFIX = re.compile(r"(corpora/([0-9a-z-]{1,64}/([a-z]{1,32}/)?)?)?")
+_AWS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ALLOW_HTTP",
+)
+
+
+class ObjectStore:
+    """Keys are `corpora/<corpus>/<kind>/<sha256>`: the same content in a corpus is the same object."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+
+    @classmethod
+    def open(cls, url: str, env: Mapping[str, str]) -> "ObjectStore":
+        """`file:///folder` or `s3://bucket/prefix`, the latter with the AWS_* variables of `env`."""
+        parts = urlsplit(url)
+        if parts.scheme == "file" and parts.path:
+            return cls(_local(unquote(parts.path)))
+        if parts.scheme == "s3" and parts.netloc:
+            return cls(_s3(parts.netloc, parts.path.strip("/"), env))
+        raise InvalidInput(
+            "setting_invalid", "OBJECT_STORE_URL must be file:///folder or s3://bucket/prefix", field="OBJECT_STORE_URL"
+        )
+
+    async def put(self, corpus_id: UUID | str, kind: str, content: bytes) -> ObjectRef:
+        """Stores under the content's hash. Storing the same again, even at the same moment, changes nothing."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = _checked(f"corpora/{corpus_id}/{kind}/{sha256}")
+        try:
+            await self._backend.put_async(key, content)
+        except Exception as exc:
+            raise _unavailable() from exc
+        return ObjectRef(key=key, sha256=sha256, size_bytes=len(content))
+
+    async def get(self, ref: ObjectRef) -> bytes:
+        """Raises `Permanent` object_missing or object_corrupt, `Unavailable` when the store does not answer."""
+        try:
+            result = await self._backend.get_async(_checked(ref.key))
+            content = bytes(await result.bytes_async())
+        except FileNotFoundError:
+            raise Permanent(
+                "object_missing", "the stored content is gone; the document must be fetched again"
+            ) from None
+        except (InvalidInput, Permanent):
+            raise
+        except Exception as exc:
+            raise _unavailable() from exc
+        if hashlib.sha256(content).hexdigest() != ref.sha256:
+            raise Permanent("object_corrupt", "the stored content is not what was written")
+        return content
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Keys that are already gone are fine."""
+        for key in keys:
+            try:
+                await self._backend.delete_async(_checked(key))
+            except FileNotFoundError:
+                continue
+            except InvalidInput:
+                raise
+            except Exception as exc:
+                raise _unavailable() from exc
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        """Keys under `corpora/`, `corpora/<corpus>/` or `corpora/<corpus>/<kind>/`, in no order."""
+        if not _PREFIX.fullmatch(prefix):
+            raise _bad_key()
+        try:
+            async for batch in self._backend.list(prefix or None):
+                for entry in batch:
+                    yield entry["path"]
+        except Exception as exc:
+            raise _unavailable() from exc
+
+
+def _local(folder: str) -> "LocalStore":
+    from obstore.store import LocalStore  # noqa: PLC0415
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return LocalStore(folder)
+
+
+def _s3(bucket: str, prefix: str, env: Mapping[str, str]) -> "S3Store":
+    from obstore.store import S3Store  # noqa: PLC0415
+
+    config: dict[str, Any] = {name.lower(): env[name] for name in _AWS if env.get(name)}
+    if config.get("aws_endpoint_url", "").startswith("http:"):
+        config["aws_allow_http"] = "true"
+    return S3Store(bucket, prefix=prefix or None, config=config)  # type: ignore[arg-type]
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise _bad_key()
+    return key
+
+
+def _bad_key() -> InvalidInput:
+    return InvalidInput("object_key_invalid", "this is not the key of a stored object", field="key")
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("object_store_unavailable", "the object store does not answer")
