@@ -1,11 +1,12 @@
 """A function as an ASGI application."""
 
+import asyncio
 import logging
 import time
 from dataclasses import replace
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-from shared.errors import InvalidInput, NotFound, SluiceError, TooLarge, Unauthenticated
+from shared.errors import Interrupted, InvalidInput, NotFound, SluiceError, TooLarge, Unauthenticated
 from shared.events import strict_json
 from shared.events.codec import is_event
 from shared.events.event import MAX_EVENT_BYTES
@@ -37,7 +38,7 @@ class FunctionApp(Generic[R]):
         self._events = EventEndpoint(function)
         self._gate = Gate(function.limits.concurrency)
         self._metrics = Metrics(function.name)
-        self.draining = False
+        self._draining = False
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] != "http":
@@ -56,12 +57,16 @@ class FunctionApp(Generic[R]):
             status = _CLIENT_GONE
         self._metrics.answered(kind, status, time.perf_counter() - started)
 
+    def drain(self) -> None:
+        """From now on not ready; what is in flight goes on."""
+        self._draining = True
+
     def _probe(self, request: HttpRequest) -> HttpResponse | None:
         if request.method not in ("GET", "HEAD"):
             return None
         if request.path in _LIVE:
             return json_response({"status": "ok"})
-        ready = self._resources.ready and not self.draining
+        ready = self._resources.ready and not self._draining
         if request.path in _READY:
             return json_response({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
         if request.path == "/metrics":
@@ -89,6 +94,10 @@ class FunctionApp(Generic[R]):
             self._metrics.failed(error.code)
             logger.info("request refused", extra={"code": error.code, "request_id": request.request_id})
             return error_response(error, "broker" if kind == "event" else "public")
+        except asyncio.CancelledError:
+            # Only the end of a drain cancels requests, and then this answer is all that is left to do.
+            stopping = Interrupted("function_stopping", "the function was stopped before it was done", retry_after_s=1)
+            return error_response(stopping, "broker" if kind == "event" else "public")
         except asgi.ClientGone:
             raise
         except Exception:

@@ -3,16 +3,10 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from socket import socket
+from importlib.util import find_spec, module_from_spec
 from typing import TypeVar
-
-from uvicorn.config import Config
-from uvicorn.server import Server
 
 from observe import logs
 from shared.runtime.app import FunctionApp
@@ -21,9 +15,6 @@ from shared.runtime.resources import Resources
 from shared.settings import Environment
 
 R = TypeVar("R")
-
-# Longer than the 90 s for which Go's clients keep an idle connection, so that it is they who close it.
-_KEEP_ALIVE_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +34,29 @@ def serve(function: Function[R], settings: HostSettings | None = None) -> None:
     logs.setup(function.name)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     chosen = settings or HostSettings.read(Environment(os.environ))
+    _leave_out_the_command_line()
     sys.exit(asyncio.run(_run(function, chosen)))
 
 
 async def _run(function: Function[R], settings: HostSettings) -> int:
+    from shared.runtime.server import FunctionServer  # noqa: PLC0415
+
     resources = Resources(function.open)
     app = FunctionApp(function, resources)
-    server = _Server(_config(app, settings), app)
+    server = FunctionServer(app, port=settings.port, drain_s=settings.drain_s, on_drain=app.drain)
     resources.holder.add_done_callback(lambda _: server.stop())
     await server.serve()
     await resources.close()
     return 1 if resources.failed or server.cut_off else 0
 
 
-def _config(app: FunctionApp[R], settings: HostSettings) -> Config:
-    return Config(
-        app,
-        host="0.0.0.0",  # noqa: S104  a container's only interface
-        port=settings.port,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        # Whole seconds are what uvicorn declares; any number is what it hands to asyncio.
-        timeout_graceful_shutdown=settings.drain_s,  # type: ignore[arg-type]
-    )
+def _leave_out_the_command_line() -> None:
+    """Makes the package uvicorn without running its `__init__`, which imports click and multiprocessing: 20 ms."""
+    spec = find_spec("uvicorn")
+    if spec is None or "uvicorn" in sys.modules:
+        return
+    package = sys.modules["uvicorn"] = module_from_spec(spec)
+    from uvicorn.config import Config  # noqa: PLC0415
+    from uvicorn.server import Server  # noqa: PLC0415
 
-
-class _Server(Server):
-    """uvicorn's, but SIGTERM ends in exit status 0: there, the signal is raised again after the drain."""
-
-    def __init__(self, config: Config, app: FunctionApp[R]) -> None:
-        super().__init__(config)
-        self._app = app
-        self.cut_off = False
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
-        yield
-
-    def stop(self) -> None:
-        self._app.draining = True
-        self.should_exit = True
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        self.cut_off = bool(self.server_state.tasks)
+    vars(package).update(Config=Config, Server=Server)
