@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage, StageFailed
-from shared.errors import Interrupted, SluiceError, StageFailure, Transient
+from shared.errors import Interrupted, SluiceError, Transient
 from shared.workqueue.periodic import periodically
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,11 @@ RELEASE_GRACE_S = 5.0
 
 
 class Claim(Protocol):
-    """A document that this worker may work on until its lease ends. `token` fences out older holders."""
+    """A document that this worker may work on until its lease ends.
+
+    `token` fences out older holders. `deaths` counts the workers that died with it in hand: after one, nothing is
+    claimed beside it.
+    """
 
     @property
     def job_id(self) -> UUID: ...
@@ -31,6 +35,8 @@ class Claim(Protocol):
     def document_id(self) -> UUID: ...
     @property
     def token(self) -> int: ...
+    @property
+    def deaths(self) -> int: ...
 
 
 C = TypeVar("C", bound=Claim)
@@ -67,11 +73,12 @@ async def drain(
 ) -> DrainReport:
     """Ends when nothing was ready for `linger_s` after the last document, when `budget_s` is over, or on `stop`.
 
-    `work` answers the payload to publish, or None when it settled the claim itself. A `StageFailure` is published as
-    `StageFailed`; `Interrupted` gives the claim back, free of charge, for `retry_after_s`; any other exception is the
-    transient failure `internal_error`. `publish` raising gives the claim back too. `renew` answers the documents that
-    are no longer ours: their work is cancelled and forgotten. `release` is told the seconds before the next claim.
-    `saturated` is called once, when more is ready than fits. On `stop` unfinished claims are released.
+    `work` answers the payload to publish, or None when it settled the claim itself. A `SluiceError` is published as
+    `StageFailed`, transient if it is retryable; `Interrupted` gives the claim back, free of charge, for
+    `retry_after_s`; any other exception is the transient failure `internal_error`. `publish` raising gives the claim
+    back too. `renew` answers the documents that are no longer ours: their work is cancelled and forgotten. `release`
+    is told the seconds before the next claim. `saturated` is called once, when more is ready than fits. On `stop`
+    unfinished claims are released.
     """
     run = _Drain(stage, work, publish, release)
     side = [periodically(lease_s / 3, lambda: run.renew(renew), "heartbeat")]
@@ -122,7 +129,7 @@ class _Drain(Generic[C]):
                 await self._deliver(payload, claim)
 
     def _failure(self, claim: C, exc: Exception) -> StageFailed:
-        if not isinstance(exc, StageFailure):
+        if not isinstance(exc, SluiceError):
             log.error("work failed", exc_info=exc, extra=_where(claim))
             exc = Transient("internal_error", "the worker hit an unexpected error; its log has the details")
         return StageFailed(
@@ -223,7 +230,10 @@ class _Intake(Generic[C]):
         return self._concurrency - len(self._run.active)
 
     def _due(self) -> bool:
-        return self._free() >= self._refill and self._clock() >= self._next_claim
+        return self._free() >= self._refill and self._clock() >= self._next_claim and not self._suspect()
+
+    def _suspect(self) -> bool:
+        return any(claim.deaths for claim in self._run.active.values())
 
     def _idle(self) -> bool:
         """Whoever found nothing at all leaves at once; whoever worked waits a little for more."""
@@ -232,7 +242,7 @@ class _Intake(Generic[C]):
         return not self._run.report.claimed or self._clock() - self._last_work >= self._linger_s
 
     def _pause(self, deadline: float) -> float | None:
-        until = self._next_claim if self._free() >= self._refill else deadline
+        until = self._next_claim if self._free() >= self._refill and not self._suspect() else deadline
         return max(0.0, until - self._clock())
 
     async def _take(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.contracts.payload import Payload
 from shared.contracts.stages import DocumentEmbedded, StageFailed
-from shared.errors import Interrupted, Permanent, Transient, Unavailable
+from shared.errors import Interrupted, InvalidInput, Permanent, Transient, Unavailable
 from shared.workqueue.drain import DrainReport, drain
 from tests.local_http import until
 
@@ -19,6 +19,7 @@ class Doc:
     document_id: UUID = field(default_factory=uuid4)
     job_id: UUID = field(default_factory=uuid4)
     token: int = 1
+    deaths: int = 0
 
 
 @dataclass
@@ -127,6 +128,8 @@ async def test_it_claims_again_only_when_a_quarter_is_free() -> None:
     [
         (Transient("embedding_timeout", "slow", retry_after_s=7), "transient", "embedding_timeout"),
         (Permanent("chunk_too_long", "no"), "permanent", "chunk_too_long"),
+        (Unavailable("object_store_unavailable", "down"), "transient", "object_store_unavailable"),
+        (InvalidInput("vector_invalid", "no"), "permanent", "vector_invalid"),
         (ZeroDivisionError(), "transient", "internal_error"),
     ],
 )
@@ -228,6 +231,26 @@ async def test_over_time_it_finishes_what_it_has_and_says_that_more_is_left() ->
     report = await running
     assert report == DrainReport(claimed=4, published=4, more=True)
     assert world.asked == [4]
+
+
+async def test_nothing_is_claimed_beside_a_document_that_killed_a_worker() -> None:
+    gate = asyncio.Event()
+    suspect = Doc(deaths=1)
+    world = World([suspect])
+
+    async def work(doc: Doc) -> Payload:
+        if doc is suspect:
+            world.ready.append(Doc())
+            await gate.wait()
+            assert len(world.asked) == 1
+        return await done(doc)
+
+    world.work = work
+    running = asyncio.create_task(world.drain())
+    await until(lambda: bool(world.ready))
+    await asyncio.sleep(0.3)
+    gate.set()
+    assert (await running).published == 2
 
 
 async def test_more_than_fits_is_told_once() -> None:

@@ -1,0 +1,117 @@
+"""Sends the texts of many documents together, and lets each document end by itself."""
+
+import asyncio
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from functions.embed.core import BatchLimits, Item, is_full, take_batch
+from functions.embed.sender import Outcome
+from shared.embeddings.answer import Model
+from shared.errors import StageFailure
+
+# How long a batch that is not full waits for more documents.
+GATHER_S = 0.02
+
+
+class Batcher:
+    """`async with Batcher(sender.send) as batcher`. At most `concurrency` requests at once."""
+
+    def __init__(self, send: "Send", limits: BatchLimits, *, concurrency: int = 4, gather_s: float = GATHER_S) -> None:
+        self._send = send
+        self._limits = limits
+        self._concurrency = concurrency
+        self._gather_s = gather_s
+        self._waiting: list[Text] = []
+        self._sending: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def embed(self, texts: Sequence[tuple[str, int]], model: Model) -> "list[array[float]]":
+        """Vectors for (text, tokens) pairs, in order. Raises the `StageFailure` of the first text that has none."""
+        document = Document(len(texts))
+        self._waiting += [Item(text, tokens, model, (document, n)) for n, (text, tokens) in enumerate(texts)]
+        self._pump()
+        return await document.vectors() if texts else []
+
+    def _pump(self) -> None:
+        """Full batches leave at once; the rest waits a moment for company, or for a free place."""
+        while self._has_place() and is_full(self._waiting, self._limits):
+            self._start()
+        if self._waiting and self._has_place() and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._gather_s, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        if self._has_place():
+            self._start()
+        self._pump()
+
+    def _has_place(self) -> bool:
+        return len(self._sending) < self._concurrency
+
+    def _start(self) -> None:
+        wanted = [item for item in self._waiting if not item.owner[0].over]
+        batch, self._waiting = take_batch(wanted, self._limits)
+        if batch:
+            task = asyncio.create_task(self._run(batch), name="embedding batch")
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
+
+    async def _run(self, batch: "list[Text]") -> None:
+        try:
+            for item, outcome in await self._send(batch):
+                document, position = item.owner
+                document.settle(position, outcome)
+        except Exception as exc:
+            for item in batch:
+                item.owner[0].fail(exc)
+
+    def _sent(self, task: "asyncio.Task[None]") -> None:
+        self._sending.discard(task)
+        if not task.cancelled():
+            self._pump()
+
+    async def __aenter__(self) -> "Batcher":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiting.clear()
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+
+
+class Document:
+    """What one caller waits for: all its vectors, or the first thing that went wrong."""
+
+    def __init__(self, count: int) -> None:
+        self._arrived: dict[int, array[float]] = {}
+        self._count = count
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def over(self) -> bool:
+        """Failed, complete, or nobody waits any more: sending more of it would be wasted."""
+        return self._done.done()
+
+    def settle(self, position: int, outcome: Outcome) -> None:
+        if isinstance(outcome, StageFailure):
+            self.fail(outcome)
+            return
+        self._arrived[position] = outcome
+        if len(self._arrived) == self._count and not self.over:
+            self._done.set_result(None)
+
+    def fail(self, reason: Exception) -> None:
+        if not self.over:
+            self._done.set_exception(reason)
+
+    async def vectors(self) -> "list[array[float]]":
+        await self._done
+        return [self._arrived[position] for position in range(self._count)]
+
+
+Text: TypeAlias = Item[tuple[Document, int]]
+Send: TypeAlias = Callable[[Sequence[Text]], Awaitable[list[tuple[Text, Outcome]]]]

@@ -1,0 +1,62 @@
+"""Fills batches, across documents, and takes them apart when they fail. Values in, values out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from shared.contracts.documents import ChunkList, ChunkSpan
+from shared.embeddings.answer import Model
+from shared.errors import Permanent
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """What one request may hold. A single text over `max_tokens` still goes, alone."""
+
+    max_tokens: int = 16_384
+    max_texts: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[T]):
+    """One text for one model; `owner` is whatever the caller needs to bring the vector home."""
+
+    text: str
+    tokens: int
+    model: Model
+    owner: T
+
+
+def take_batch(waiting: Sequence[Item[T]], limits: BatchLimits) -> tuple[list[Item[T]], list[Item[T]]]:
+    """The next batch, for the model of the first item and in the order of arrival, and what stays."""
+    batch: list[Item[T]] = []
+    rest: list[Item[T]] = []
+    tokens, open_for_more = 0, True
+    for item in waiting:
+        if batch and item.model == batch[0].model:
+            open_for_more &= tokens + item.tokens <= limits.max_tokens and len(batch) < limits.max_texts
+        if not batch or (open_for_more and item.model == batch[0].model):
+            batch.append(item)
+            tokens += item.tokens
+        else:
+            rest.append(item)
+    return batch, rest
+
+
+def is_full(waiting: Sequence[Item[T]], limits: BatchLimits) -> bool:
+    """Whether waiting for more would not make the next batch larger."""
+    return len(waiting) >= limits.max_texts or sum(item.tokens for item in waiting) >= limits.max_tokens
+
+
+def halves(batch: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
+    middle = len(batch) // 2
+    return batch[:middle], batch[middle:]
+
+
+def texts_of(text: str, chunks: ChunkList) -> list[tuple[str, ChunkSpan]]:
+    """The slices that the spans name. Raises `Permanent` when they do not fit the text."""
+    if any(not 0 <= span.start < span.end <= len(text) for span in chunks.spans):
+        raise Permanent("chunks_invalid", "the stored chunks do not fit the stored text")
+    return [(text[span.start : span.end], span) for span in chunks.spans]
