@@ -27,6 +27,7 @@ Audience: TypeAlias = Literal["broker", "public"]
 # A Knative broker takes the process down over an error body of 769 bytes, when the trigger has a dead letter sink.
 MAX_ERROR_BYTES = 768
 _MAX_FIELD = 64
+_LONGEST_WAIT_S = 86_400.0
 
 # The first class that fits counts, so the narrower ones stand first.
 PUBLIC: tuple[tuple[type[SluiceError], int], ...] = (
@@ -56,7 +57,7 @@ def error_response(error: SluiceError, audience: Audience) -> HttpResponse:
     status = next(status for kind, status in _TABLES[audience] if isinstance(error, kind))
     headers: Headers = (("content-type", "application/json"),)
     if error.retry_after_s is not None:
-        headers += (("retry-after", str(math.ceil(error.retry_after_s))),)
+        headers += (("retry-after", str(math.ceil(min(_LONGEST_WAIT_S, error.retry_after_s)))),)
     return HttpResponse(status, headers, _body(error))
 
 

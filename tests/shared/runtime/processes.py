@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,15 +66,22 @@ def running(kind: Kind, **variables: str) -> Iterator[Running]:
 
 
 def wait_until_ready(found: Running) -> None:
-    deadline = time.monotonic() + 30
-    while found.process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{found.url}/readyz", trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.02)
-    raise AssertionError(f"the echo function did not come up: {found.process.poll()}")
+    until(lambda: found.process.poll() is not None or is_ready(found.url))
+    assert found.process.poll() is None, "the echo function did not come up"
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
 
 
 def free_port() -> int:

@@ -3,13 +3,12 @@
 import json
 import signal
 import socket
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 import pytest
 
-from tests.shared.runtime.processes import Running, running, start
+from tests.shared.runtime.processes import Running, running, start, until
 
 
 def call(echo: Running, seconds: float) -> httpx.Response:
@@ -19,17 +18,15 @@ def call(echo: Running, seconds: float) -> httpx.Response:
 
 def wait_in_flight(echo: Running, count: int) -> None:
     line = f'sluice_function_in_flight{{function="echo"}} {count}'
-    while line not in httpx.get(f"{echo.url}/metrics", trust_env=False).text:
-        threading.Event().wait(0.01)
+    until(lambda: line in httpx.get(f"{echo.url}/metrics", trust_env=False).text)
 
 
-def wait_refused(echo: Running) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", echo.port), timeout=1).close()
-        except ConnectionRefusedError:
-            return
-        threading.Event().wait(0.01)
+def is_refused(echo: Running) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", echo.port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def in_flight(echo: Running, seconds: float) -> "Future[httpx.Response]":
@@ -42,7 +39,7 @@ def test_sigterm_finishes_what_is_in_flight_and_refuses_what_is_new() -> None:
     with running("host") as echo:
         pending = in_flight(echo, 1.0)
         echo.process.send_signal(signal.SIGTERM)
-        wait_refused(echo)
+        until(lambda: is_refused(echo))
         assert not pending.done()
         assert pending.result().status_code == 200
         status, output, _ = echo.stop()

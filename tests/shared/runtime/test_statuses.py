@@ -36,6 +36,14 @@ def test_a_body_is_short_json_whatever_the_message(message: str, field: str, aud
     assert message.startswith(json.loads(response.body)["message"])
 
 
+@pytest.mark.parametrize(
+    ("asked_s", "said"), [(0.2, "1"), (30, "30"), (float("inf"), "86400"), (float("nan"), "86400")]
+)
+def test_any_wait_becomes_whole_seconds(asked_s: float, said: str) -> None:
+    response = error_response(errors.Overloaded("code", "message", retry_after_s=asked_s), "public")
+    assert ("retry-after", said) in response.headers
+
+
 def test_a_short_message_is_whole() -> None:
     body = json.loads(error_response(errors.NotFound("job_unknown", "no such job", field="job_id"), "public").body)
     assert body == {"error": "job_unknown", "message": "no such job", "field": "job_id"}
