@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +61,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     guardian = postgres.start_guarded(os.getpid(), folder, signal.SIGTERM, _redis_command(port), log)
     url = f"redis://127.0.0.1:{port}/0"
     try:
-        _await_redis(url)
+        _flush(url)
         yield url
     finally:
         postgres.stop_guardian(guardian)
@@ -69,7 +70,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
     """The address of an empty Redis."""
-    _await_redis(redis_server)
+    _flush(redis_server)
     return redis_server
 
 
@@ -82,11 +83,16 @@ def _redis_command(port: int) -> list[str]:
     return [str(program), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
 
 
-def _await_redis(url: str) -> None:
+def _flush(url: str, patience_s: float = 30.0) -> None:
     import redis
-    from redis.backoff import ConstantBackoff
-    from redis.retry import Retry
 
-    retry = Retry(ConstantBackoff(0.02), 500)
-    with redis.Redis.from_url(url, retry=retry, retry_on_error=[redis.ConnectionError]) as client:
-        client.flushall()
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            with redis.Redis.from_url(url) as client:
+                client.flushall()
+            return
+        except redis.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

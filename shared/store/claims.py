@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from shared.contracts.payload import ObjectRef
 from shared.pipeline.domain import domain_of
 from shared.store.queries import load
 from shared.store.store import Store
+
+_SQL: Final = load("claims")
 
 
 class Claimed(Protocol):
@@ -74,19 +76,24 @@ async def claim_scrape(
 
     With `suspects` (only for a worker that has nothing in hand) a document with deaths comes first, and alone.
     """
-    raise NotImplementedError
+    lane, caller = _anywhere(now)
+    rows = await store.fetch(_SQL["scrape"], limit, lease_s, now, suspects, lane, caller)
+    return [ScrapeClaim(**row) for row in rows]
 
 
 async def claim_embed(
     store: Store, limit: int, token_budget: int, lease_s: float, now: datetime, *, suspects: bool = True
 ) -> list[EmbedClaim]:
     """Ready documents of up to `token_budget` tokens together (always at least one), fair between callers."""
-    raise NotImplementedError
+    _, caller = _anywhere(now)
+    rows = await store.fetch(_SQL["embed"], limit, lease_s, now, suspects, token_budget, caller)
+    return [_embed_claim(dict(row)) for row in rows]
 
 
 async def renew(store: Store, claims: Sequence[Claimed], lease_s: float, now: datetime) -> set[UUID]:
     """Prolongs the leases. Answers the documents that are no longer ours: stop working on them."""
-    raise NotImplementedError
+    rows = await store.fetch(_SQL["renew"], *_columns(claims), lease_s, now)
+    return {claim.document_id for claim in claims} - {row["id"] for row in rows}
 
 
 async def release(
@@ -98,7 +105,25 @@ async def release(
     fetch_url: str | None = None,
 ) -> None:
     """Gives claims back, free of charge. `fetch_url` sends one document on to a redirect's target."""
-    raise NotImplementedError
+    domain = domain_of(fetch_url) if fetch_url else None
+    until = max(now, not_before or now)
+    await store.fetch(_SQL["release"], *_columns(claims), until, now, fetch_url, domain)
 
 
-_ = (domain_of, load, timedelta)
+def _columns(claims: Collection[Claimed]) -> tuple[list[UUID], list[int]]:
+    return [claim.document_id for claim in claims], [claim.token for claim in claims]
+
+
+def _anywhere(now: datetime) -> tuple[int, str]:
+    """Where a scan of lanes and callers begins: elsewhere each time, so that no name is always first."""
+    spread = (int(now.timestamp() * 1_000_000) * 2654435761) % (1 << 32)
+    return spread - (1 << 31), f"{spread:08x}"
+
+
+def _embed_claim(row: dict[str, Any]) -> EmbedClaim:
+    return EmbedClaim(text=_ref(row, "text"), chunks=_ref(row, "chunks"), **row)
+
+
+def _ref(row: dict[str, Any], part: str) -> ObjectRef:
+    key, sha256, size = (row.pop(f"{part}_{column}") for column in ("key", "sha256", "size"))
+    return ObjectRef(key=key, sha256=sha256, size_bytes=size)

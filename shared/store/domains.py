@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from shared.store.queries import load
 from shared.store.store import Store
+
+_SQL: Final = load("domains")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +24,26 @@ async def acquire_domain(store: Store, domain: str, now: datetime, *, delay_s: f
 
     `delay_s` is for a domain met for the first time.
     """
-    raise NotImplementedError
+    row = await store.fetch_row(_SQL["acquire"], domain, now, delay_s)
+    return float(row[0]) if row else 0.0
 
 
 async def set_domain_delay(store: Store, domain: str, delay_s: float, now: datetime) -> None:
-    """From now on, as its robots.txt asks."""
-    raise NotImplementedError
+    """What its robots.txt asks for, from now on; it counts when it is longer than ours."""
+    await store.fetch(_SQL["set_delay"], domain, delay_s, now)
 
 
 async def hold_domain(store: Store, domain: str, until: datetime) -> None:
     """Nobody fetches from this domain before `until`; an earlier hold never shortens a later one."""
-    raise NotImplementedError
+    await store.fetch(load("transitions")["hold_domain"], domain, until)
 
 
 async def get_robots(store: Store, origin: str) -> RobotsCopy | None:
     """`origin` is `scheme://host[:port]`. The caller judges the age."""
-    raise NotImplementedError
+    row = await store.fetch_row(_SQL["get_robots"], origin)
+    return RobotsCopy(**row) if row else None
 
 
 async def put_robots(store: Store, origin: str, copy: RobotsCopy) -> None:
     """An older copy never replaces a newer one."""
-    raise NotImplementedError
+    await store.fetch(_SQL["put_robots"], origin, copy.status, copy.body, copy.fetched_at)

@@ -1,11 +1,16 @@
 """What the gateway shows. Every read is of one caller's own things."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
-from shared.store.store import Store
+from shared.store.queries import load
+from shared.store.store import Row, Store
+
+_SQL: Final = load("reads")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,15 @@ class CorpusView:
 
 
 async def get_job(store: Store, caller_id: str, job_id: UUID) -> JobView | None:
-    raise NotImplementedError
+    row = await store.fetch_row(_SQL["job"], caller_id, job_id)
+    return _job(row) if row else None
 
 
 async def list_jobs(
     store: Store, caller_id: str, *, status: str | None = None, limit: int = 50, before: datetime | None = None
 ) -> list[JobView]:
     """Newest first. `before` is the `created_at` of the last one seen."""
-    raise NotImplementedError
+    return [_job(row) for row in await store.fetch(_SQL["jobs"], caller_id, status, before, limit)]
 
 
 async def list_documents(
@@ -90,22 +96,29 @@ async def list_documents(
     after: int = -1,
 ) -> list[DocumentRow]:
     """In the order of submission. `after` is the `ordinal` of the last one seen."""
-    raise NotImplementedError
+    rows = await store.fetch(_SQL["documents"], caller_id, job_id, now, after, state, limit)
+    return [DocumentRow(**row) for row in rows]
 
 
 async def list_failures(store: Store, caller_id: str, document_id: UUID) -> list[FailureRow]:
     """Every failed try of a document, oldest first, through retries and replays."""
-    raise NotImplementedError
+    return [FailureRow(**row) for row in await store.fetch(_SQL["failures"], caller_id, document_id)]
 
 
 async def list_corpora(store: Store, caller_id: str) -> list[CorpusView]:
-    raise NotImplementedError
+    return [CorpusView(**row) for row in await store.fetch(_SQL["corpora"], caller_id, None)]
 
 
 async def get_corpus(store: Store, caller_id: str, name: str) -> CorpusView | None:
-    raise NotImplementedError
+    row = await store.fetch_row(_SQL["corpora"], caller_id, name)
+    return CorpusView(**row) if row else None
 
 
-async def ready_depth(store: Store, stage: str) -> int:
-    """Documents that wait for `scrape` or `embed` workers, retries that are not due included."""
-    raise NotImplementedError
+async def ready_depth(store: Store, stage: Literal["scrape", "embed"]) -> int:
+    """Documents that wait for the stage's workers, retries that are not due included."""
+    row = await store.fetch_row(_SQL[f"ready_to_{stage}"])
+    return int(row[0]) if row else 0
+
+
+def _job(row: "Row") -> JobView:
+    return JobView(**dict(row) | {"counts": json.loads(row["counts"] or "{}")})

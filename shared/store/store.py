@@ -1,5 +1,7 @@
 """The door to Postgres: a small pool without session state, so that PgBouncer may stand between."""
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -27,7 +29,7 @@ class Store:
         import asyncpg  # noqa: PLC0415
 
         address, pgbouncer = split_dsn(dsn)
-        try:
+        with translated():
             pool = await asyncpg.create_pool(
                 address,
                 min_size=1,
@@ -35,11 +37,25 @@ class Store:
                 command_timeout=timeout_s,
                 statement_cache_size=0 if pgbouncer else 200,
                 reset=_nothing_to_reset,
-                max_inactive_connection_lifetime=0 if not pgbouncer else 60,
             )
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, TimeoutError) as exc:
-            raise Unavailable("database_unavailable", "Postgres does not answer") from exc
         return cls(pool)
+
+    async def fetch(self, sql: str, *values: object) -> "list[asyncpg.Record]":
+        """One statement, a transaction of its own."""
+        with translated():
+            return await self.pool.fetch(sql, *values)
+
+    async def fetch_row(self, sql: str, *values: object) -> "asyncpg.Record | None":
+        """Its first row."""
+        with translated():
+            return await self.pool.fetchrow(sql, *values)
+
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[Connection]":
+        """Several statements, all or none."""
+        with translated():
+            async with self.pool.acquire() as connection, connection.transaction():
+                yield connection
 
     async def close(self) -> None:
         await self.pool.close()
@@ -51,6 +67,26 @@ class Store:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """What Postgres may say when a retry can help, as `Unavailable`."""
+    import asyncpg  # noqa: PLC0415
+
+    try:
+        yield
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError) as exc:
+        raise Unavailable("database_busy", "two transactions stood in each other's way", retry_after_s=1) from exc
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+        asyncpg.InterfaceError,
+    ) as exc:
+        raise Unavailable("database_unavailable", "Postgres does not answer", retry_after_s=1) from exc
 
 
 async def _nothing_to_reset(_connection: object) -> None:

@@ -1,11 +1,28 @@
 """Applies an event: inbox, decision, compare-and-swap, counts and outbox, with an effect once."""
 
+import hashlib
 from datetime import datetime
+from typing import TYPE_CHECKING, assert_never
 
-from shared.contracts.payload import Payload
-from shared.events.event import CloudEvent
+from shared.contracts.jobs import JobCancelRequested, JobReplayRequested
+from shared.contracts.payload import ObjectRef, Payload
+from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentScraped, StageFailed
+from shared.errors import InvalidInput
+from shared.events.event import CloudEvent, Json
+from shared.pipeline.advance import advance
+from shared.pipeline.decision import Ignored
+from shared.pipeline.facts import Chunked, Embedded, Failed, Result, Scraped
 from shared.pipeline.policy import PATIENT, Policy
+from shared.pipeline.states import UNFINISHED, State
+from shared.store.jobs import cancel_job, end_job, replay_job
+from shared.store.moves import Step, perform
 from shared.store.store import Store
+from shared.store.views import read_view, view_of
+
+if TYPE_CHECKING:
+    import asyncpg
+
+_Report = DocumentScraped | DocumentChunked | DocumentEmbedded | StageFailed
 
 
 async def apply(
@@ -16,4 +33,85 @@ async def apply(
     policy: Policy = PATIENT,
 ) -> list[CloudEvent]:
     """A document's event or a job's cancel or replay. The events to send on; none for a duplicate or a late event."""
-    raise NotImplementedError
+    match payload:
+        case DocumentScraped() | DocumentChunked() | DocumentEmbedded() | StageFailed():
+            return await _report(store, event, payload, now, policy)
+        case JobCancelRequested():
+            return await cancel_job(store, event, payload, now)
+        case JobReplayRequested():
+            return await replay_job(store, event, payload, now, policy)
+        case _:
+            raise InvalidInput("unexpected_event_type", "this event type moves nothing here", field="type")
+
+
+async def _report(store: Store, event: CloudEvent, payload: _Report, now: datetime, policy: Policy) -> list[CloudEvent]:
+    row = await read_view(store, payload.document_id)
+    if row is None or row["job_id"] != payload.job_id:
+        return []
+    decision = advance(view_of(row), _fact(payload), now, policy, _jitter(event))
+    if isinstance(decision, Ignored):
+        return []
+    unchanged = decision.state is State.UNCHANGED
+    learns = (
+        payload.chunker if isinstance(payload, DocumentChunked) and payload.chunker != row["corpus_chunker"] else None
+    )
+    step = Step(row, decision, _brings(payload) | (_shown(row) if unchanged else {}), event, learns)
+    events = await perform(store, step, now)
+    if events is None:
+        return []
+    return events if decision.state in UNFINISHED else events + await end_job(store, payload.job_id, event, now)
+
+
+def _fact(payload: _Report) -> Result:
+    match payload:
+        case DocumentScraped():
+            return Scraped(payload.token, payload.text.sha256 if payload.text else None)
+        case DocumentChunked():
+            return Chunked(payload.token, payload.chunker)
+        case DocumentEmbedded():
+            return Embedded(payload.token)
+        case StageFailed():
+            return Failed(
+                payload.token, payload.stage, payload.kind, payload.code, payload.message, payload.retry_after_s
+            )
+        case _:
+            assert_never(payload)
+
+
+def _brings(payload: _Report) -> dict[str, Json]:
+    """What the report adds to the document's row."""
+    match payload:
+        case DocumentScraped():
+            known = payload.model_dump(mode="json", exclude={"job_id", "document_id", "token", "text"})
+            scraped = {name: _clean(value) for name, value in known.items()}
+            return {"scraped": scraped} | (_ref("text", payload.text) if payload.text else {})
+        case DocumentChunked():
+            counts: dict[str, Json] = {
+                "chunker": payload.chunker,
+                "chunks": payload.count,
+                "tokens": payload.tokens,
+            }
+            return counts | _ref("chunks", payload.chunks)
+        case DocumentEmbedded() | StageFailed():
+            return {}
+        case _:
+            assert_never(payload)
+
+
+def _ref(part: str, ref: ObjectRef) -> dict[str, Json]:
+    return {f"{part}_key": ref.key, f"{part}_sha256": ref.sha256, f"{part}_size": ref.size_bytes}
+
+
+def _shown(row: "asyncpg.Record") -> dict[str, Json]:
+    """An unchanged document has the chunks that search sees already."""
+    return {"chunks": row["page_chunks"], "tokens": row["page_tokens"]}
+
+
+def _clean(value: Json) -> Json:
+    """Postgres stores every character but NUL."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def _jitter(event: CloudEvent) -> float:
+    """In [0, 1), the same each time for the same event."""
+    return int.from_bytes(hashlib.sha256(event.id.encode()).digest()[:6]) / 2**48

@@ -160,7 +160,10 @@ CREATE INDEX chunks_by_corpus ON chunks (corpus_id, model);
 
 CREATE TABLE domains (
     domain text PRIMARY KEY,
+    -- Ours, and what its robots.txt asks for: the longer one counts.
     delay_s double precision NOT NULL CHECK (delay_s >= 0),
+    asked_delay_s double precision NOT NULL DEFAULT 0 CHECK (asked_delay_s >= 0),
+    pace_s double precision NOT NULL GENERATED ALWAYS AS (greatest(delay_s, asked_delay_s)) STORED,
     next_at timestamptz NOT NULL DEFAULT '-infinity',
     last_caller text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 70);
@@ -229,3 +232,79 @@ CREATE TABLE turns (
     taken_at timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO turns (what) VALUES ('wake scrape'), ('wake embed'), ('sweep'), ('trim');
+
+-- Is there a document that a scrape worker would be given now? Looks at the head of each lane, not at each document.
+CREATE FUNCTION scrape_ready(at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE lanes AS (
+        (SELECT d.caller_id, d.lane FROM documents d
+        WHERE d.state = 'pending' AND d.deaths = 0
+        ORDER BY d.caller_id, d.lane LIMIT 1)
+        UNION ALL
+        SELECT next.caller_id, next.lane FROM lanes l CROSS JOIN LATERAL (
+            SELECT d.caller_id, d.lane FROM documents d
+            WHERE d.state = 'pending' AND d.deaths = 0 AND (d.caller_id, d.lane) > (l.caller_id, l.lane)
+            ORDER BY d.caller_id, d.lane LIMIT 1
+        ) next
+    )
+    SELECT EXISTS (
+        SELECT 1 FROM lanes l CROSS JOIN LATERAL (
+            SELECT d.domain, d.not_before FROM documents d
+            WHERE d.state = 'pending' AND d.deaths = 0 AND d.caller_id = l.caller_id AND d.lane = l.lane
+            ORDER BY d.not_before, d.ordinal LIMIT 1
+        ) head
+        JOIN domains n ON n.domain = head.domain
+        WHERE head.not_before <= at AND n.next_at <= at
+    ) OR EXISTS (
+        SELECT 1 FROM documents d JOIN domains n ON n.domain = d.domain
+        WHERE d.state = 'pending' AND d.deaths > 0 AND d.lease_until IS NULL
+        AND d.not_before <= at AND n.next_at <= at
+    )
+$$;
+
+CREATE FUNCTION embed_ready(at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE callers AS (
+        (SELECT d.caller_id FROM documents d
+        WHERE d.state = 'embedding' AND d.lease_until IS NULL AND d.deaths = 0
+        ORDER BY d.caller_id LIMIT 1)
+        UNION ALL
+        SELECT next.caller_id FROM callers c CROSS JOIN LATERAL (
+            SELECT d.caller_id FROM documents d
+            WHERE d.state = 'embedding' AND d.lease_until IS NULL AND d.deaths = 0 AND d.caller_id > c.caller_id
+            ORDER BY d.caller_id LIMIT 1
+        ) next
+    )
+    SELECT EXISTS (
+        SELECT 1 FROM callers c CROSS JOIN LATERAL (
+            SELECT 1 FROM documents d
+            WHERE d.state = 'embedding' AND d.lease_until IS NULL AND d.deaths = 0
+            AND d.caller_id = c.caller_id AND d.not_before <= at
+            ORDER BY d.not_before LIMIT 1
+        ) ready
+    ) OR EXISTS (
+        SELECT 1 FROM documents d
+        WHERE d.state = 'embedding' AND d.deaths > 0 AND d.lease_until IS NULL AND d.not_before <= at
+    )
+$$;
+
+-- Which stage has ready work while nobody was told of any for a while?
+CREATE FUNCTION unheard(stage text, at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM turns t WHERE t.what = 'wake ' || stage AND t.taken_at <= at - interval '5 seconds')
+    AND CASE stage WHEN 'scrape' THEN scrape_ready(at) ELSE embed_ready(at) END
+$$;
+
+-- True whenever a sweep would do something at this moment. Every branch reads the head of an index.
+CREATE FUNCTION is_overdue(at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT 1 FROM documents d WHERE d.lease_until <= at)
+    OR EXISTS (SELECT 1 FROM documents d WHERE d.state = 'chunking' AND d.not_before <= at)
+    OR EXISTS (SELECT 1 FROM outbox o WHERE o.published_at IS NULL AND o.due_at <= at)
+    OR EXISTS (
+        SELECT 1 FROM jobs j WHERE j.state IN ('accepted', 'running') AND NOT EXISTS (
+            SELECT 1 FROM documents d
+            WHERE d.job_id = j.id AND d.state IN ('pending', 'scraping', 'chunking', 'embedding')
+        )
+    )
+    OR unheard('scrape', at)
+    OR unheard('embed', at)
+$$;
+
+CREATE VIEW overdue AS SELECT is_overdue(now()) AS overdue;

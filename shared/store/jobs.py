@@ -1,0 +1,133 @@
+"""A job as a whole: called off, asked for again, ended."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from shared.contracts.envelope import to_event
+from shared.contracts.jobs import (
+    JobCancelled,
+    JobCancelRequested,
+    JobCompleted,
+    JobCounts,
+    JobEnded,
+    JobFailed,
+    JobReplayRequested,
+    JobStatus,
+)
+from shared.contracts.stages import EmbedRequested, ScrapeRequested, WorkReady
+from shared.events.event import CloudEvent
+from shared.pipeline.advance import advance
+from shared.pipeline.decision import Move
+from shared.pipeline.facts import Replayed
+from shared.pipeline.policy import Policy
+from shared.pipeline.states import State, job_status
+from shared.store import outbox
+from shared.store.nudges import nudge
+from shared.store.outgoing import SOURCE, emitted
+from shared.store.queries import load
+from shared.store.store import Store
+from shared.store.views import view_of
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from shared.store.store import Connection
+
+_SQL: Final = load("jobs")
+_ENDINGS: Final[dict[JobStatus, type[JobEnded]]] = {
+    "completed": JobCompleted,
+    "completed_with_errors": JobCompleted,
+    "failed": JobFailed,
+    "cancelled": JobCancelled,
+}
+
+
+async def received(connection: "Connection", event: CloudEvent, now: datetime) -> bool:
+    """Puts the event into the inbox; False when it was there."""
+    new = await connection.fetchval(load("transitions")["receive"], event.source, event.id, now)
+    return bool(new)
+
+
+async def cancel_job(store: Store, event: CloudEvent, payload: JobCancelRequested, now: datetime) -> list[CloudEvent]:
+    """Everything unfinished of the job ends as cancelled; whoever works on it loses its claim."""
+    async with store.transaction() as connection:
+        if not await received(connection, event, now):
+            return []
+        if not await connection.fetchval(_SQL["request_cancel"], payload.job_id, payload.caller_id, now):
+            return []
+        await connection.execute(_SQL["cancel_documents"], payload.job_id, now)
+    return await end_job(store, payload.job_id, event, now)
+
+
+async def replay_job(
+    store: Store, event: CloudEvent, payload: JobReplayRequested, now: datetime, policy: Policy
+) -> list[CloudEvent]:
+    """Failed documents go again; their diagnoses stay."""
+    async with store.transaction() as connection:
+        if not await received(connection, event, now):
+            return []
+        if await connection.fetchval(_SQL["lock_job"], payload.job_id, payload.caller_id) is None:
+            return []
+        moves = await _restart(connection, payload, now)
+        hints = [emitted(hint, event, now) for hint in _hints(moves)]
+        await outbox.note(connection, hints, now)
+    return hints + await nudge(store, now, policy)
+
+
+async def _restart(connection: "Connection", payload: JobReplayRequested, now: datetime) -> list[Move]:
+    ids = list(payload.document_ids) if payload.document_ids is not None else None
+    rows = await connection.fetch(_SQL["failed_documents"], payload.job_id, ids)
+    decided = [(row["id"], advance(view_of(row), Replayed(payload.from_stage), now)) for row in rows]
+    moves = {document_id: move for document_id, move in decided if isinstance(move, Move)}
+    if moves:
+        states = [move.state.value for move in moves.values()]
+        await connection.execute(_SQL["restart_documents"], payload.job_id, list(moves), states, now)
+        await connection.execute(_SQL["restart"], payload.job_id)
+    return list(moves.values())
+
+
+def _hints(moves: list[Move]) -> list[WorkReady]:
+    states = {move.state for move in moves}
+    hints: list[WorkReady] = [ScrapeRequested(reason="replayed")] if State.PENDING in states else []
+    return hints + ([EmbedRequested(reason="replayed")] if State.EMBEDDING in states else [])
+
+
+async def end_job(store: Store, job_id: UUID, cause: CloudEvent | None, now: datetime) -> list[CloudEvent]:
+    """Ends the job if nothing of it is unfinished; the event that says so, once.
+
+    Reads first, in a snapshot of its own after the last document's commit, and writes only when it is the end: the
+    job's row is not touched by each of its documents.
+    """
+    rows = await store.fetch(_SQL["finished"], job_id)
+    if not rows:
+        return []
+    job = rows[0]
+    counts = {State(row["state"]): row["n"] for row in rows}
+    status = job_status(counts, cancel_requested=job["cancel_requested"])
+    event = _ending(job_id, job, status, counts, cause, now)
+    ids, texts = outbox.columns([event])
+    due = outbox.due_at(now)
+    ended = await store.fetch(_SQL["finish"], job_id, job["generation"], status, now, ids[0], texts[0], due)
+    if ended:
+        await store.fetch(_SQL["fold"], job_id)
+    return [event] if ended else []
+
+
+def _ending(
+    job_id: UUID,
+    job: "asyncpg.Record",
+    status: JobStatus,
+    counts: dict[State, int],
+    cause: CloudEvent | None,
+    now: datetime,
+) -> CloudEvent:
+    payload = _ENDINGS[status](
+        job_id=job_id,
+        caller_id=job["caller_id"],
+        corpus=job["corpus"],
+        status=status,
+        counts=JobCounts(**{state.value: n for state, n in counts.items() if state.value in JobCounts.model_fields}),
+        seconds=max(0.0, (now - job["created_at"]).total_seconds()),
+    )
+    return to_event(payload, source=SOURCE, cause=cause, time=now, traceparent=None if cause else job["traceparent"])

@@ -1,0 +1,112 @@
+-- name: corpus
+-- $1 id, $2 caller, $3 name, $4 model, $5 dimension, $6 tokens a chunk, $7 overlap, $8 now
+WITH made AS (
+    INSERT INTO corpora (id, caller_id, name, model, dimension, chunk_max_tokens, chunk_overlap_tokens, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (caller_id, name) DO NOTHING
+    RETURNING id
+)
+SELECT id FROM made UNION ALL SELECT id FROM corpora WHERE caller_id = $2 AND name = $3 LIMIT 1;
+
+-- name: accept
+-- $1 job, $2 caller, $3 corpus, $4 total, $5 traceparent, $6 now
+INSERT INTO jobs (id, caller_id, corpus_id, total, traceparent, created_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (id) DO NOTHING
+RETURNING true;
+
+-- name: meet_domains
+INSERT INTO domains (domain, delay_s)
+SELECT d, $2 FROM unnest($1::text[]) AS d
+ON CONFLICT (domain) DO UPDATE SET delay_s = excluded.delay_s WHERE domains.delay_s <> excluded.delay_s;
+
+-- name: add_documents
+-- $1 job, $2 corpus, $3 caller, $4 ids, $5 urls, $6 their domains, $7 now
+WITH added AS (
+    INSERT INTO documents (id, job_id, corpus_id, caller_id, ordinal, url, domain, not_before, created_at, updated_at)
+    SELECT u.id, $1, $2, $3, u.place - 1, u.url, u.domain, $7, $7, $7
+    FROM unnest($4::uuid[], $5::text[], $6::text[]) WITH ORDINALITY AS u (id, url, domain, place)
+    RETURNING 1
+)
+INSERT INTO job_deltas (job_id, state, n) SELECT $1::uuid, 'pending', count(*) FROM added;
+
+-- name: request_cancel
+UPDATE jobs SET cancel_requested_at = $3
+WHERE id = $1 AND caller_id = $2 AND state IN ('accepted', 'running') AND cancel_requested_at IS NULL
+RETURNING true;
+
+-- name: cancel_documents
+WITH held AS MATERIALIZED (
+    SELECT id, state FROM documents
+    WHERE job_id = $1 AND state IN ('pending', 'scraping', 'chunking', 'embedding')
+    ORDER BY id FOR UPDATE
+), moved AS (
+    UPDATE documents d
+    SET state = 'cancelled', token = d.token + 1, lease_until = NULL, not_before = $2, updated_at = $2, ended_at = $2
+    FROM held WHERE d.id = held.id
+    RETURNING held.state
+)
+INSERT INTO job_deltas (job_id, state, n)
+SELECT $1::uuid, state, -count(*) FROM moved GROUP BY state
+UNION ALL
+SELECT $1::uuid, 'cancelled', count(*) FROM moved HAVING count(*) > 0;
+
+-- name: lock_job
+SELECT state FROM jobs WHERE id = $1 AND caller_id = $2 FOR UPDATE;
+
+-- name: failed_documents
+SELECT d.*, c.model, c.chunk_max_tokens, c.chunk_overlap_tokens, c.chunker AS corpus_chunker,
+    NULL::text AS page_sha256
+FROM documents d JOIN corpora c ON c.id = d.corpus_id
+WHERE d.job_id = $1 AND d.state = 'failed' AND ($2::uuid[] IS NULL OR d.id = ANY ($2))
+ORDER BY d.id FOR UPDATE OF d;
+
+-- name: restart_documents
+-- $1 job, $2 documents, $3 their next states, $4 now
+WITH moved AS (
+    UPDATE documents d
+    SET state = n.state, token = d.token + 1, attempt = 0, deaths = 0, nudges = 0, not_before = $4, updated_at = $4,
+        ended_at = NULL, fetch_url = NULL, redirects = 0
+    FROM unnest($2::uuid[], $3::text[]) AS n (id, state)
+    WHERE d.id = n.id AND d.state = 'failed'
+    RETURNING n.state
+)
+INSERT INTO job_deltas (job_id, state, n)
+SELECT $1::uuid, state, count(*) FROM moved GROUP BY state
+UNION ALL
+SELECT $1::uuid, 'failed', -count(*) FROM moved HAVING count(*) > 0;
+
+-- name: restart
+UPDATE jobs SET state = 'running', generation = generation + 1, ended_at = NULL, cancel_requested_at = NULL
+WHERE id = $1;
+
+-- name: finished
+-- A job of which nothing is unfinished, with its counts: one row a state.
+SELECT j.generation, j.caller_id, j.cancel_requested_at IS NOT NULL AS cancel_requested, j.created_at, j.traceparent,
+    c.name AS corpus, d.state, d.n
+FROM jobs j
+JOIN corpora c ON c.id = j.corpus_id
+CROSS JOIN LATERAL (SELECT state, sum(n)::integer AS n FROM job_deltas WHERE job_id = j.id GROUP BY state) d
+WHERE j.id = $1 AND j.state IN ('accepted', 'running') AND NOT EXISTS (
+    SELECT 1 FROM documents u
+    WHERE u.job_id = j.id AND u.state IN ('pending', 'scraping', 'chunking', 'embedding')
+);
+
+-- name: finish
+-- $1 job, $2 the generation that was looked at, $3 its final state, $4 now, $5 id and $6 event for the outbox, $7 due
+WITH ended AS (
+    UPDATE jobs SET state = $3, ended_at = $4
+    WHERE id = $1 AND generation = $2 AND state IN ('accepted', 'running')
+    RETURNING 1
+)
+INSERT INTO outbox (id, event, due_at)
+SELECT $5, $6, $7 FROM ended
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- name: fold
+WITH gone AS (
+    DELETE FROM job_deltas WHERE job_id = $1 RETURNING state, n
+)
+INSERT INTO job_deltas (job_id, state, n)
+SELECT $1::uuid, state, sum(n) FROM gone GROUP BY state HAVING sum(n) <> 0;

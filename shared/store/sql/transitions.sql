@@ -1,0 +1,79 @@
+-- name: view
+SELECT d.*, c.name AS corpus, c.model, c.dimension, c.chunk_max_tokens, c.chunk_overlap_tokens,
+    c.chunker AS corpus_chunker, j.traceparent,
+    p.text_sha256 AS page_sha256, p.chunker AS page_chunker, p.chunk_max_tokens AS page_max_tokens,
+    p.chunk_overlap_tokens AS page_overlap_tokens, p.model AS page_model, p.chunks AS page_chunks,
+    p.tokens AS page_tokens
+FROM documents d
+JOIN corpora c ON c.id = d.corpus_id
+JOIN jobs j ON j.id = d.job_id
+LEFT JOIN pages p ON p.corpus_id = d.corpus_id AND p.url = d.url
+WHERE d.id = $1;
+
+-- name: move
+-- The compare-and-swap. $1 and $2 source and id of the event, or null; $3 document, $4 its state, $5 its token and $6,
+-- unless null, its lease as they must be; $7 what becomes of its row; $8 now; $9 the diagnosis, or null;
+-- $10 and $11 ids and events for the outbox; $12 when they are overdue; $13 the stage to wake, or null
+WITH seen AS (
+    INSERT INTO inbox (source, id, received_at)
+    SELECT $1, $2, $8 WHERE $1::text IS NOT NULL
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+), moved AS (
+    UPDATE documents d
+    SET (
+        state, token, attempt, deaths, nudges, not_before, lease_until, error_stage, error_kind, error_code,
+        error_message, fetch_url, redirects, text_key, text_sha256, text_size, chunks_key, chunks_sha256, chunks_size,
+        chunker, chunks, tokens, scraped, updated_at, ended_at
+    ) = (
+        SELECT n.state, n.token, n.attempt, n.deaths, n.nudges, n.not_before, n.lease_until, n.error_stage,
+            n.error_kind, n.error_code, n.error_message, n.fetch_url, n.redirects, n.text_key, n.text_sha256,
+            n.text_size, n.chunks_key, n.chunks_sha256, n.chunks_size, n.chunker, n.chunks, n.tokens, n.scraped,
+            $8::timestamptz, n.ended_at
+        FROM jsonb_populate_record(d, $7::jsonb) n
+    )
+    WHERE d.id = $3 AND d.state = $4 AND d.token = $5 AND ($6::timestamptz IS NULL OR d.lease_until = $6)
+    AND ($1::text IS NULL OR EXISTS (SELECT 1 FROM seen))
+    RETURNING d.id, d.job_id, d.state
+), counted AS (
+    INSERT INTO job_deltas (job_id, state, n)
+    SELECT m.job_id, side.state, side.n
+    FROM moved m CROSS JOIN LATERAL (VALUES ($4::text, -1), (m.state, 1)) AS side (state, n)
+    WHERE m.state <> $4
+), diagnosed AS (
+    INSERT INTO failures (document_id, job_id, token, attempt, stage, kind, code, message, failed_at)
+    SELECT m.id, m.job_id, $5, f.attempt, f.stage, f.kind, f.code, f.message, $8
+    FROM moved m, jsonb_populate_record(NULL::failures, $9::jsonb) f
+    WHERE $9::jsonb IS NOT NULL
+), noted AS (
+    INSERT INTO outbox (id, event, due_at)
+    SELECT o.id, o.event, $12 FROM moved, unnest($10::uuid[], $11::jsonb[]) AS o (id, event)
+    ON CONFLICT DO NOTHING
+), woken AS (
+    UPDATE turns SET taken_at = $8
+    WHERE what = (
+        SELECT t.what FROM turns t
+        WHERE t.what = 'wake ' || $13::text AND t.taken_at <= $8 - interval '1 second'
+        FOR UPDATE SKIP LOCKED
+    ) AND EXISTS (SELECT 1 FROM moved)
+    RETURNING 1
+)
+SELECT EXISTS (SELECT 1 FROM moved) AS moved, EXISTS (SELECT 1 FROM woken) AS woken;
+
+-- name: hold_domain
+UPDATE domains SET next_at = $2 WHERE domain = $1 AND next_at < $2;
+
+-- name: refresh_page
+-- The content that search sees was seen again by this document. A 304 need not repeat the validators.
+UPDATE pages p
+SET etag = coalesce(d.scraped->>'etag', p.etag), last_modified = coalesce(d.scraped->>'last_modified', p.last_modified),
+    fetched_at = (d.scraped->>'fetched_at')::timestamptz
+FROM documents d
+WHERE d.id = $1 AND p.corpus_id = d.corpus_id AND p.url = d.url
+AND p.fetched_at <= (d.scraped->>'fetched_at')::timestamptz;
+
+-- name: learn_chunker
+UPDATE corpora SET chunker = $2 WHERE id = $1 AND chunker IS DISTINCT FROM $2;
+
+-- name: receive
+INSERT INTO inbox (source, id, received_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true;
