@@ -132,14 +132,14 @@ def _not(inner: Filter | None) -> Filter:
     return lambda event: flipped[inner(event)] if inner is not None else Result.NONE
 
 
-def _cesql(expression: str) -> Filter | None:
-    """An error while evaluating, or a result that is no boolean, delivers nothing."""
-    parsed = parse(expression)
-    if parsed.expression is None:
-        return None
+def _cesql(expression: str) -> Filter:
+    """What cannot be read, fails on the event, or gives something else than true, delivers nothing."""
+    parsed = parse(expression).expression
+    if parsed is None:
+        return lambda _: Result.FAIL
 
     def check(event: Attributes) -> Result:
-        outcome = evaluate(parsed.expression, event)
-        return Result.PASS if outcome.value is True and not outcome.errors else Result.FAIL
+        outcome = evaluate(parsed, event)
+        return Result.PASS if outcome.value is True and outcome.error is None else Result.FAIL
 
     return check

@@ -1,24 +1,7 @@
-"""CloudEvents SQL, not built yet: every expression is refused."""
+"""CloudEvents SQL 1.0: `parse` once, `evaluate` for every event. Follows the engine that Knative uses."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    expression: object | None
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    value: bool | int | str
-    errors: tuple[str, ...]
-
-
-def parse(text: str) -> Parsed:
-    return Parsed(None, f"CESQL is not supported yet: {text[:80]}")
-
-
-def evaluate(expression: object, event: Mapping[str, str]) -> Outcome:
-    raise NotImplementedError
+from emulator.cesql.evaluation import Outcome as Outcome
+from emulator.cesql.evaluation import evaluate as evaluate
+from emulator.cesql.evaluation import is_boolean as is_boolean
+from emulator.cesql.parser import Parsed as Parsed
+from emulator.cesql.parser import parse as parse
