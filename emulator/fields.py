@@ -8,7 +8,8 @@ import yaml
 
 from shared.errors import InvalidInput
 
-MAX_MANIFEST_BYTES = 1024 * 1024
+MAX_MANIFEST_BYTES = 256 * 1024
+_MAX_DEPTH = 64
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:([\d.]+)D)?(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.]+)S)?)?")
 _DURATION_UNITS_S = (7 * 86400.0, 86400.0, 3600.0, 60.0, 1.0)
 
@@ -96,13 +97,21 @@ def documents(text: str) -> Iterator[object]:
     if len(text.encode()) > MAX_MANIFEST_BYTES:
         raise invalid("", f"a manifest is at most {MAX_MANIFEST_BYTES} bytes")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise invalid("", "references (*name) are not supported in manifests")
+        _check_shape(text)
         yield from (found for found in yaml.load_all(text, Loader=_Loader) if found is not None)
     except yaml.YAMLError as error:
         raise invalid("", f"not YAML: {' '.join(str(error).split())[:200]}") from error
-    except RecursionError as error:
-        raise invalid("", "nested too deeply") from error
+
+
+def _check_shape(text: str) -> None:
+    """Before anything is built: no references, which can make a small text huge, and no depth that takes for ever."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise invalid("", "references (*name) are not supported in manifests")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise invalid("", f"nested more than {_MAX_DEPTH} deep")
 
 
 class _Loader(yaml.SafeLoader):

@@ -119,14 +119,14 @@ async def test_a_sender_that_breaks_is_a_network_error(tmp_path: Path) -> None:
         made.subscribers.scripts["a"] = broken
         await made.post(EVENT)
         await made.clock.run_out()
-    assert [request.to for request in made.subscribers.requests if request.to != "a"] == ["b", "dls"]
+    assert len(made.subscribers.to("b")) == len(made.subscribers.to("dls")) == 1
 
 
 async def test_json_delivery_carries_any_data(tmp_path: Path) -> None:
     async with world(eventing({"a": {"delivery": {"format": "json"}}}), tmp_path) as made:
         for content_type, data in (
-            ("application/json", b'{"a": 1}'),
-            ("application/json", b"{"),
+            ("text/json", b'{"a": 1}'),
+            ("text/json", b"{"),
             ("image/png", b"\xff"),
         ):
             await made.post(EVENT | {"content-type": content_type, "ce-subject": "é"}, data)
