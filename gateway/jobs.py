@@ -20,7 +20,7 @@ from shared.events.ids import derived_id
 from shared.store import reads
 
 RUNNING = frozenset({"accepted", "running"})
-POLL_S = 0.5
+POLL_S = 0.25
 
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]

@@ -1,0 +1,136 @@
+"""What holds for every route: keys, ids, problems, counts."""
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import httpx
+from starlette.responses import JSONResponse, Response
+
+from shared.store.store import Store
+from tests.gateway.conftest import World, gateway_on, problem
+
+SEARCH = "/api/embedding/search"
+
+
+async def test_nobody_gets_in_without_a_key(world: World) -> None:
+    document = (await world.client.get("/openapi.json")).json()
+    walked = 0
+    for path, operations in document["paths"].items():
+        for method in operations.keys() - {"parameters"}:
+            if path in ("/health", "/ready"):
+                continue
+            walked += 1
+            url = path.replace("{job_id}", "7a0e2a1c-4f0b-4a55-9a0e-6f2f0a1b2c3d")
+            for headers, code in (({"X-API-Key": ""}, "key_missing"), ({"X-API-Key": "slk_of-nobody"}, "key_refused")):
+                answer = await world.client.request(method, url, json={}, headers=headers)
+                assert problem(answer, 401)["code"] == code, (method, path)
+                assert "www-authenticate" in answer.headers
+    assert walked >= 8
+
+
+async def test_membership_down_is_a_503_that_says_when_to_come_back(world: World) -> None:
+    world.behind.broken.add("membership")
+    answer = await world.client.get("/api/orchestrator/jobs")
+    problem(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_request_id_is_kept_or_made(world: World) -> None:
+    kept = await world.client.get("/health", headers={"X-Request-Id": "from-the-edge.1"})
+    assert kept.headers["x-request-id"] == "from-the-edge.1"
+    for bad in ("has space", "x" * 129, '"><script>'):
+        made = await world.client.get("/health", headers={"X-Request-Id": bad})
+        assert made.headers["x-request-id"] not in ("", bad)
+
+
+async def test_unknown_paths_and_methods_are_problems(world: World) -> None:
+    problem(await world.client.get("/api/nothing"), 404)
+    answer = await world.client.delete("/health")
+    problem(answer, 405)
+    assert answer.headers["allow"] == "GET"
+    assert problem(await world.client.get("/api/orchestrator/jobs/not-a-uuid"), 422)["field"] == "job_id"
+
+
+async def test_health_readiness_and_metrics(world: World) -> None:
+    assert (await world.client.get("/health")).json() == {"status": "ok"}
+    assert (await world.client.get("/ready")).json() == {"status": "ready"}
+    await world.client.get("/api/anything-at-all")
+    text = (await world.client.get("/metrics")).text
+    assert 'sluice_gateway_requests_total{method="GET",route="/health",status="200"} 1.0' in text
+    assert 'route="unmatched",status="404"' in text
+    assert "anything-at-all" not in text
+
+
+async def test_the_openapi_document_knows_problems_and_keys(world: World) -> None:
+    document = (await world.client.get("/openapi.json")).json()
+    submit = document["paths"]["/api/orchestrator/jobs"]["post"]
+    assert submit["security"] == [{"APIKeyHeader": []}]
+    assert "application/problem+json" in submit["responses"]["422"]["content"]
+    assert "request_id" in document["components"]["schemas"]["Problem"]["properties"]
+    assert "$defs" not in document["components"]["schemas"]["Problem"]
+
+
+async def test_a_search_goes_to_the_function_with_the_callers_own_key(world: World) -> None:
+    hit = {"url": "https://e/", "title": None, "score": 0.5, "text": "t", "ordinal": 0, "start": 0, "end": 1}
+    world.behind.search_answer = JSONResponse({"results": [hit]})
+    answer = await world.client.post(SEARCH, json={"query": "leases", "corpus": "handbook", "k": 3})
+    assert answer.json() == {"results": [hit]}
+    assert world.behind.searches == [("slk_alice-key", {"query": "leases", "corpus": "handbook", "k": 3})]
+
+
+async def test_what_search_says_becomes_a_problem(world: World) -> None:
+    not_found = {"error": "corpus_not_found", "message": "no such corpus", "field": "corpus"}
+    cases: list[tuple[Response, int, str]] = [
+        (JSONResponse(not_found, 404), 404, "corpus_not_found"),
+        (JSONResponse({"error": "query_too_long", "message": "m"}, 413), 413, "query_too_long"),
+        (JSONResponse({"error": "busy", "message": "m"}, 429, {"retry-after": "7"}), 429, "busy"),
+        (JSONResponse({"error": "x", "message": "m"}, 500), 503, "search_unavailable"),
+        (Response("<html>", 502), 503, "search_unavailable"),
+        (JSONResponse({"results": [{"nonsense": 1}]}), 503, "search_unavailable"),
+        (JSONResponse([]), 503, "search_unavailable"),
+    ]
+    for answer, status, code in cases:
+        world.behind.search_answer = answer
+        given = await world.client.post(SEARCH, json={"query": "q"})
+        assert problem(given, status)["code"] == code
+        assert status != 429 or given.headers["retry-after"] == "7"
+
+
+async def test_a_bad_search_is_refused_before_it_costs_anything(world: World) -> None:
+    cases: list[tuple[object, str]] = [
+        ({"query": ""}, "query"),
+        ({"query": "q", "k": 0}, "k"),
+        ({"query": "q", "corpus": "?"}, "corpus"),
+    ]
+    for body, field in cases:
+        assert problem(await world.client.post(SEARCH, json=body), 422)["field"] == field
+    assert world.behind.searches == []
+
+
+async def test_the_key_is_in_no_answer(world: World) -> None:
+    answers: list[httpx.Response] = [
+        await world.client.get("/api/orchestrator/jobs"),
+        await world.client.post(SEARCH, json={}),
+        await world.client.get("/metrics"),
+    ]
+    assert not any("slk_alice-key" in answer.text for answer in answers)
+
+
+async def test_postgres_away_is_a_503_and_nothing_needs_a_restart_afterwards(
+    database: str, store: Store, tmp_path: Path
+) -> None:
+    parts = urlsplit(database)
+    real = Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432"
+    door = tmp_path / ".s.PGSQL.5432"
+    door.symlink_to(real)
+    async with gateway_on(urlunsplit(parts._replace(query=f"host={tmp_path}")), tmp_path) as (_, client):
+        assert (await client.get("/ready")).status_code == 200
+        door.unlink()
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        await store.pool.execute(f"{others} AND pid <> pg_backend_pid()")
+        for path in ("/ready", "/api/orchestrator/jobs"):
+            answer = await client.get(path)
+            assert problem(answer, 503)["code"] == "database_unavailable"
+            assert answer.headers["retry-after"]
+        door.symlink_to(real)
+        assert (await client.get("/ready")).status_code == 200

@@ -1,0 +1,82 @@
+"""CloudEvents from other systems."""
+
+import json
+from typing import Any
+
+from shared.contracts.jobs import JobSubmitted
+from tests.gateway.conftest import ALICE, World, problem
+
+TYPE = "dev.sluice.urls.submitted.v1"
+DATA = {"urls": ["https://example.org/a", "https://example.org/b"], "corpus": "handbook"}
+
+
+def binary(**changed: str) -> dict[str, str]:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/cms", "ce-type": TYPE}
+    return headers | {"content-type": "application/json"} | {f"ce-{name}": value for name, value in changed.items()}
+
+
+def structured(**changed: Any) -> bytes:
+    event = {"specversion": "1.0", "id": "1", "source": "/cms", "type": TYPE, "data": DATA}
+    return json.dumps(event | changed).encode()
+
+
+STRUCTURED = {"content-type": "application/cloudevents+json"}
+
+
+async def test_binary_and_structured_events_become_the_same_job(world: World) -> None:
+    first = await world.client.post("/events", json=DATA, headers=binary())
+    again = await world.client.post("/events", content=structured(), headers=STRUCTURED)
+    for answer in (first, again):
+        assert answer.status_code == 202, answer.text
+        assert answer.content == b"", "a broker takes a body that is no event for a failure"
+    assert first.headers["location"] == again.headers["location"]
+    assert world.behind.events[0] == world.behind.events[1], "delivered twice, it is one event for the orchestrator"
+    payload = world.behind.events[0][1]
+    assert isinstance(payload, JobSubmitted)
+    assert (payload.caller_id, payload.corpus, payload.count) == (ALICE, "handbook", 2)
+    assert first.headers["location"].endswith(str(payload.job_id))
+
+
+async def test_the_same_event_of_another_caller_or_source_is_another_job(world: World) -> None:
+    places = {
+        (await world.client.post("/events", json=DATA, headers=headers)).headers["location"]
+        for headers in (binary(), binary() | world.as_bob(), binary(source="/wiki"), binary(id="2"))
+    }
+    assert len(places) == 4
+
+
+async def test_only_types_meant_for_outsiders_are_taken(world: World) -> None:
+    for kind in ("dev.sluice.document.scraped.v1", "dev.sluice.job.submitted.v1", "com.example.thing"):
+        body = problem(await world.client.post("/events", json=DATA, headers=binary(type=kind)), 422)
+        assert (body["code"], body["field"]) == ("event_type_not_allowed", "type")
+    assert world.behind.events == []
+
+
+async def test_bad_data_names_the_field(world: World) -> None:
+    cases: list[tuple[object, str]] = [
+        ({"urls": ["https://example.org/", "nonsense"]}, "urls[1]"),
+        ({"urls": [1]}, "data.urls[0]"),
+        ({"urls": ["https://example.org/"], "caller_id": "me"}, "data.caller_id"),
+        (None, "data"),
+    ]
+    for data, field in cases:
+        answer = await world.client.post("/events", content=structured(data=data), headers=STRUCTURED)
+        assert problem(answer, 422)["field"] == field
+    assert world.behind.events == []
+
+
+async def test_what_is_no_event_is_a_bad_request(world: World) -> None:
+    cases = [
+        (b"{}", {"content-type": "application/json"}),
+        (b"{", STRUCTURED),
+        (b"[]", {"content-type": "application/cloudevents-batch+json"}),
+        (structured(specversion="0.3"), STRUCTURED),
+        (b"{}", binary(id="")),
+    ]
+    for content, headers in cases:
+        problem(await world.client.post("/events", content=content, headers=headers), 400)
+
+
+async def test_an_event_has_at_most_64_kib(world: World) -> None:
+    urls = [f"https://example.org/{n:05}" for n in range(3000)]
+    problem(await world.client.post("/events", json={"urls": urls}, headers=binary()), 413)

@@ -1,0 +1,117 @@
+"""Handing in URLs."""
+
+import json
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from shared.contracts.jobs import JobSubmitted
+from shared.objects import ObjectStore
+from tests.gateway.conftest import ALICE, World, problem
+
+JOBS = "/api/orchestrator/jobs"
+
+
+async def submitted(world: World) -> tuple[JobSubmitted, list[str]]:
+    """What the orchestrator was told, and the list it points at."""
+    _, payload = world.behind.events[-1]
+    assert isinstance(payload, JobSubmitted)
+    content = await ObjectStore.open(f"file://{world.objects}", {}).get(payload.urls)
+    return payload, json.loads(content)
+
+
+async def test_urls_are_normalised_merged_stored_and_announced(world: World) -> None:
+    urls = ["HTTP://Example.org", "http://example.org/#top", "https://example.org/ü"]
+    answer = await world.client.post(JOBS, json={"urls": urls, "corpus": "handbook"})
+    assert answer.status_code == 202, answer.text
+    body = answer.json()
+    assert body["status"] == "accepted"
+    assert body["documents"] == 2
+    assert answer.headers["location"] == body["links"]["self"] == f"{JOBS}/{body['job_id']}"
+    payload, stored = await submitted(world)
+    assert (payload.caller_id, payload.corpus, payload.count) == (ALICE, "handbook", 2)
+    assert payload.job_id == UUID(body["job_id"])
+    assert stored == ["http://example.org/", "https://example.org/%C3%BC"]
+
+
+async def test_one_url_is_enough(world: World) -> None:
+    answer = await world.client.post(JOBS, json={"url": "https://example.org/a"})
+    assert answer.json()["documents"] == 1
+    assert (await submitted(world))[0].corpus == "default"
+
+
+async def test_every_bad_url_is_named_and_nothing_is_accepted(world: World) -> None:
+    urls = ["https://example.org/"] * 10_000
+    urls[3], urls[77], urls[9_999] = "no url", "ftp://example.org/", "https://user:hunter2@example.org/"
+    body = problem(await world.client.post(JOBS, json={"urls": urls}), 422)
+    assert [(error["field"], error["code"]) for error in body["errors"]] == [
+        ("urls[3]", "url_invalid"),
+        ("urls[77]", "url_scheme"),
+        ("urls[9999]", "url_credentials"),
+    ]
+    assert "hunter2" not in json.dumps(body)
+    assert world.behind.events == []
+
+
+async def test_a_single_bad_url_is_said_in_the_sentence(world: World) -> None:
+    body = problem(await world.client.post(JOBS, json={"urls": ["x" * 3000]}), 422)
+    assert (body["code"], body["field"]) == ("url_too_long", "urls[0]")
+    assert body["detail"].startswith("urls[0]: ")
+
+
+async def test_ten_thousand_urls_are_taken_and_one_more_is_not(world: World) -> None:
+    urls = [f"https://example.org/{n}" for n in range(10_000)]
+    assert (await world.client.post(JOBS, json={"urls": urls})).json()["documents"] == 10_000
+    body = problem(await world.client.post(JOBS, json={"urls": [*urls, "https://example.org/x"]}), 422)
+    assert body["field"] == "urls"
+
+
+async def test_the_field_at_fault_is_named(world: World) -> None:
+    url = "https://a.example/"
+    cases: list[tuple[object, str]] = [
+        ({}, "body"),
+        ({"urls": []}, "urls"),
+        ({"urls": [url, 5]}, "urls[1]"),
+        ({"urls": url}, "urls"),
+        ({"urls": [url], "corpus": "No Such Name"}, "corpus"),
+        ({"urls": [url], "corpse": "x"}, "corpse"),
+        ({"url": url, "urls": [url]}, "body"),
+        ([], "body"),
+    ]
+    for body, field in cases:
+        assert problem(await world.client.post(JOBS, json=body), 422)["field"] == field
+    assert world.behind.events == []
+
+
+async def test_a_body_that_is_not_json_is_a_problem_too(world: World) -> None:
+    for content in (b"", b"{", b'{"urls": ["\xff"]}', b"[" * 100_000):
+        answer = await world.client.post(JOBS, content=content, headers={"content-type": "application/json"})
+        assert answer.status_code in (400, 422)
+        problem(answer, answer.status_code)
+
+
+async def test_an_idempotency_key_makes_a_repetition_harmless(world: World) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first, again, other = [
+        (await world.client.post(JOBS, json={"url": url}, headers=headers)).json()["job_id"]
+        for url in ("https://example.org/", "https://example.org/", "https://example.org/other")
+    ]
+    assert first == again != other
+    assert world.behind.events[0] == world.behind.events[1], "the same event, which the orchestrator takes once"
+    theirs = await world.client.post(JOBS, json={"url": "https://example.org/"}, headers=headers | world.as_bob())
+    assert theirs.json()["job_id"] != first
+
+
+async def test_while_the_orchestrator_is_down_the_caller_is_asked_to_come_back(world: World) -> None:
+    world.behind.broken.add("orchestrator")
+    answer = await world.client.post(JOBS, json={"url": "https://example.org/"})
+    assert problem(answer, 503)["code"] == "orchestrator_unavailable"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_body_over_the_limit_is_refused_announced_or_not(world: World) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(18):
+            yield b" " * 1024 * 1024
+
+    problem(await world.client.post(JOBS, content=b" " * (16 * 1024 * 1024 + 1)), 413)
+    problem(await world.client.post(JOBS, content=endless()), 413)
