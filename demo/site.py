@@ -1,11 +1,14 @@
 """Serves the demo's pages on loopback, with validators, so that a second run finds them unchanged."""
 
+import argparse
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-from demo.pages import ROBOTS, Page
+from demo.pages import ROBOTS, Page, own_site, recorded_site
 
 
 @contextmanager
@@ -44,3 +47,18 @@ def _handler(pages: Mapping[str, Page]) -> type[BaseHTTPRequestHandler]:
             """Says nothing: the demo's screen belongs to the pipeline."""
 
     return Handler
+
+
+def main() -> None:
+    """`python -m demo.site [--pages DIR] [--port N]`: serves until it is told to stop; prints the base URL first."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--pages", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    options = parser.parse_args()
+    with serve(recorded_site(options.pages) if options.pages else own_site(), options.port) as url:
+        print(url, flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The same work without a platform: one process, one page after another, the same libraries with the same settings.
+
+What somebody would write in an afternoon: no robots.txt, no pacing, no retries, no isolation, no state. Reads a JSON object
+{"urls", "text_folder", "database_url", "embedding_api_base_url", "model"} from standard input and prints one with the wall
+and CPU seconds of the loop; imports and connections are not counted.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from array import array
+from base64 import b64decode
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import asyncpg
+import httpx
+import trafilatura
+from openai import OpenAI
+
+from functions.chunk.spans import Sizes
+from functions.chunk.tokens import Chunker
+from shared.model_files import tokenizer_file
+from shared.settings import Environment
+
+SCHEMA = """
+DROP SCHEMA IF EXISTS straight CASCADE;
+CREATE SCHEMA straight;
+CREATE TABLE straight.pages (url text PRIMARY KEY, title text, author text, date text, language text, sha256 text);
+CREATE TABLE straight.chunks (
+    url text REFERENCES straight.pages, ordinal int, start_at int, end_at int, tokens int, text text, embedding vector,
+    PRIMARY KEY (url, ordinal)
+);
+"""
+PAGE = "INSERT INTO straight.pages VALUES ($1, $2, $3, $4, $5, $6)"
+CHUNK = "INSERT INTO straight.chunks VALUES ($1, $2, $3, $4, $5, $6, $7::text::vector)"
+SIZES = Sizes(250, 50)
+
+
+@dataclass(frozen=True)
+class Script:
+    """The loop's tools."""
+
+    web: httpx.Client
+    model: OpenAI
+    model_name: str
+    database: "asyncpg.Connection[asyncpg.Record]"
+    chunker: Chunker
+    folder: Path
+
+    async def index(self, url: str) -> int:
+        """The number of chunks; 0 for a page without text."""
+        page = trafilatura.bare_extraction(
+            self.web.get(url).text, url=url, include_comments=False, with_metadata=True, as_dict=False
+        )
+        if page is None or not page.text:
+            return 0
+        text = page.text
+        digest = sha256(text.encode()).hexdigest()
+        (self.folder / digest).write_text(text)
+        spans = self.chunker.chunk(text, SIZES)
+        pieces = [text[span.start : span.end] for span in spans]
+        vectors = self._embed(pieces)
+        async with self.database.transaction():
+            await self.database.execute(PAGE, url, page.title, page.author, page.date, page.language, digest)
+            rows = [
+                (url, number, span.start, span.end, span.tokens, piece, vector)
+                for number, (span, piece, vector) in enumerate(zip(spans, pieces, vectors, strict=True))
+            ]
+            await self.database.executemany(CHUNK, rows)
+        return len(spans)
+
+    def _embed(self, pieces: list[str]) -> list[str]:
+        answer = self.model.embeddings.create(model=self.model_name, input=pieces, encoding_format="base64")
+        return [str(list(array("f", b64decode(str(item.embedding))))) for item in answer.data]
+
+
+async def main() -> None:
+    order = json.load(sys.stdin)
+    database = await asyncpg.connect(order["database_url"])
+    await database.execute(SCHEMA)
+    model = OpenAI(base_url=order["embedding_api_base_url"], api_key="none")
+    folder = Path(order["text_folder"])
+    web, chunker = httpx.Client(follow_redirects=True), Chunker.open(tokenizer_file(Environment({})))
+    script = Script(web, model, order["model"], database, chunker, folder)
+    wall, cpu = time.perf_counter(), time.process_time()
+    chunks = [await script.index(url) for url in order["urls"]]
+    report = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "chunks": sum(chunks)}
+    print(json.dumps(report))
+    await database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,139 @@
+"""The demo: a small site, indexed before your eyes, then searched."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.pages import Page, own_site, recorded_site
+from demo.site import serve
+from shared.errors import InvalidInput
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN_SEARCHES = (
+    "how does a lock save water",
+    "Sparschleuse Wasser sparen",
+    "which paddle keys are case-sensitive in the config",
+)
+RECORDED_SEARCHES = ("health benefits of food", "install and configure the library", "compare prices before you buy")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform of the demo's own, beside any other on this machine."""
+
+    port: int
+    data_dir: Path
+
+    def sluice(self, command: str, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "cli.main", command, "--port", str(self.port), "--data-dir", str(self.data_dir)]
+        stdout = subprocess.PIPE if capture else None
+        return subprocess.run([*line, *arguments], cwd=ROOT, env=_environment(), stdout=stdout, text=True, check=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        pages = recorded_site(options.pages) if options.pages else own_site()
+        with serve(pages) as site, _platform(options.keep) as platform:
+            return _show(platform, site, pages, RECORDED_SEARCHES if options.pages else OWN_SEARCHES, keep=options.keep)
+    except InvalidInput as exc:
+        print(f"demo: {exc.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ndemo: stopped; nothing is left behind", file=sys.stderr)
+        return 130
+
+
+def _show(platform: Platform, site: str, pages: dict[str, Page], searches: Sequence[str], *, keep: bool) -> int:
+    if platform.sluice("up", "--detach").returncode:
+        return 1
+    print(f"demo: indexing {len(pages)} pages of {site}", flush=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".urls") as urls:
+        urls.write("\n".join(site + path for path in pages))
+        urls.flush()
+        if platform.sluice("ingest", "--corpus", "demo", "--wait", "--from-file", urls.name).returncode not in (0, 3):
+            return 1
+    for query in searches:
+        print(f"\n$ sluice search --corpus demo -k 3 {query!r}", flush=True)
+        platform.sluice("search", "--corpus", "demo", "-k", "3", query)
+    print("\n" + _summary(platform), flush=True)
+    if keep:
+        print(_how_to_go_on(platform))
+    return 0
+
+
+def _summary(platform: Platform) -> str:
+    """One line to end on."""
+    listed = json.loads(platform.sluice("jobs", "--json", capture=True).stdout)
+    job = json.loads(platform.sluice("jobs", listed["jobs"][0]["job_id"], "--json", capture=True).stdout)
+    return _line(job)
+
+
+def _line(job: dict[str, Any]) -> str:
+    documents = job["documents"]
+    good = [d for d in documents if d["status"] in ("indexed", "unchanged")]
+    chunks, tokens = sum(d["chunks"] or 0 for d in good), sum(d["tokens"] or 0 for d in good)
+    reasons = sorted({d["error_code"] for d in documents if d["error_code"]})
+    rest = f", {len(documents) - len(good)} refused ({', '.join(reasons)})" if reasons else ""
+    work = f"{chunks} chunks, {tokens} tokens, {job['seconds']:.1f} s"
+    return f"demo: indexed {len(good)} of {len(documents)} pages, {work}{rest}"
+
+
+def _how_to_go_on(platform: Platform) -> str:
+    which = f"--port {platform.port} --data-dir {platform.data_dir}"
+    return (
+        "\nThe platform stays up.\n"
+        f"  search:  ./scripts/sluice search --corpus demo {which} 'your question'\n"
+        f"  look:    ./scripts/sluice status {which}\n"
+        f"  stop:    ./scripts/sluice down {which}"
+    )
+
+
+@contextmanager
+def _platform(keep: bool) -> Iterator[Platform]:
+    """A folder and a port; whatever happens, the platform is gone afterwards unless it is to be kept."""
+    platform = Platform(_free_port(), Path(tempfile.mkdtemp(prefix="sluice-demo-")))
+    kept = False
+    try:
+        yield platform
+        kept = keep
+    finally:
+        if not kept:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            platform.sluice("down", capture=True)
+            shutil.rmtree(platform.data_dir, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    return {"SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8", "SCRAPE_DOMAIN_DELAY_SECONDS": "0", **os.environ}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument(
+        "--pages", type=Path, metavar="DIR", help="serve this folder (with a manifest.jsonl) instead of our own site"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave the platform up")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
