@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"corpora/[0-9a-z-]{1,64}/[a-z]{1,32}/[0-9a-f]{64}")
 _PREFIX = re.compile(r"(corpora/([0-9a-z-]{1,64}/([a-z]{1,32}/)?)?)?")
+# Whoever calls has retries of its own; these bridge one lost connection.
+_RETRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 _AWS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -111,7 +114,7 @@ def _s3(bucket: str, prefix: str, env: Mapping[str, str]) -> "S3Store":
     config: dict[str, Any] = {name.lower(): env[name] for name in _AWS if env.get(name)}
     if config.get("aws_endpoint_url", "").startswith("http:"):
         config["aws_allow_http"] = "true"
-    return S3Store(bucket, prefix=prefix or None, config=config)  # type: ignore[arg-type]
+    return S3Store(bucket, prefix=prefix or None, config=config, retry_config=_RETRIES)  # type: ignore[arg-type]
 
 
 def _checked(key: str) -> str:

@@ -10,8 +10,8 @@ MAX_URL_CHARS = 2048
 def normalise(url: str, base: str | None = None) -> str:
     """The one spelling of a page's address, without its fragment; `base` resolves a relative one.
 
-    Raises `InvalidInput` with code url_invalid, url_scheme or url_credentials, `TooLarge` with url_too_long. No message
-    repeats the URL.
+    Raises `InvalidInput` with code url_invalid, url_scheme, url_credentials or url_port, `TooLarge` with url_too_long.
+    No message repeats the URL.
     """
     if len(url) > MAX_URL_CHARS:
         raise _too_long()
@@ -20,6 +20,9 @@ def normalise(url: str, base: str | None = None) -> str:
         raise InvalidInput("url_scheme", "only http and https URLs can be fetched", field="url")
     if parsed.username or parsed.password:
         raise InvalidInput("url_credentials", "a URL must not hold a user name or password", field="url")
+    if parsed.port == "0":
+        # HTTP clients take it for "no port", which is another address than the one that was checked.
+        raise InvalidInput("url_port", "port 0 is not one that can be reached", field="url")
     parsed.hash = ""
     href: str = parsed.href.removesuffix("#")
     if len(href) > MAX_URL_CHARS:

@@ -1,0 +1,167 @@
+"""Requests to real servers that misbehave."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_network
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response as Answer
+
+from functions.scrape.addresses import Guard
+from functions.scrape.fetch import Fetcher, Limits
+from functions.scrape.network import look_up, open_client
+from shared.errors import Permanent, StageFailure, Transient
+from tests.local_http import asgi, closed_port, serving
+
+LOOPBACK = Guard((ip_network("127.0.0.0/8"),))
+SMALL = Limits(bytes=100_000, connect_s=1.0, silence_s=0.3, total_s=1.0)
+
+
+@asynccontextmanager
+async def fetching(limits: Limits = SMALL) -> AsyncIterator[Fetcher]:
+    context = ssl.create_default_context()
+    async with open_client(LOOPBACK, tls=context, user_agent="Test/1") as client:
+        yield Fetcher(client, limits)
+
+
+async def failure(url: str) -> StageFailure:
+    async with fetching() as fetcher:
+        with pytest.raises(StageFailure) as failed:
+            await fetcher.get(url)
+    return failed.value
+
+
+async def test_a_page_comes_as_it_was_sent() -> None:
+    async def site(request: Request) -> Answer:
+        seen = {name: request.headers.get(name) for name in ("user-agent", "if-none-match", "cookie")}
+        return Answer(str(seen), headers={"Set-Cookie": "id=1", "ETag": '"1"'})
+
+    async with serving(asgi(site)) as address, fetching() as fetcher:
+        first = await fetcher.get(address + "/", {"If-None-Match": '"0"'})
+        second = await fetcher.get(address + "/")
+    assert (first.status, first.headers["etag"]) == (200, '"1"')
+    assert first.body == b"{'user-agent': 'Test/1', 'if-none-match': '\"0\"', 'cookie': None}"
+    assert b"id=1" not in second.body
+
+
+async def test_an_announced_size_over_the_limit_is_not_read() -> None:
+    async def site(request: Request) -> Answer:
+        return Answer(b"x" * 200_000)
+
+    async with serving(asgi(site)) as address:
+        failed = await failure(address + "/")
+    assert (type(failed), failed.code) == (Permanent, "page_too_large")
+
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def talking(talk: Talk) -> AsyncIterator[str]:
+    """A server that speaks in its own way."""
+
+    guests: set[asyncio.Task[None]] = set()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        guests.add(task)
+        try:
+            await reader.read(65536)
+            with suppress(ConnectionError):
+                await talk(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    finally:
+        server.close()
+        await asyncio.wait(guests, timeout=2)
+
+
+async def test_an_endless_page_is_cut_off_at_the_limit() -> None:
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x" * 10_000)
+            await writer.drain()
+
+    async with talking(pour) as address:
+        failed = await failure(address)
+        async with fetching() as fetcher:
+            start = await fetcher.get(address, cut_at=20_000)
+    assert failed.code == "page_too_large"
+    assert 20_000 <= len(start.body) < 100_000
+
+
+async def test_a_server_that_drips_gains_nothing() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        while not reader.at_eof():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async with talking(drip) as address:
+        failed = await failure(address)
+    assert (type(failed), failed.code) == (Transient, "fetch_timeout")
+
+
+async def test_a_server_that_falls_silent_is_left() -> None:
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with talking(silence) as address:
+        failed = await failure(address)
+    assert (type(failed), failed.code) == (Transient, "fetch_timeout")
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (b"not http at all\r\n\r\n", "bad_response"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000, "bad_response"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", "bad_response"),
+        (b"", "bad_response"),
+    ],
+)
+async def test_an_answer_that_is_not_http_may_be_better_next_time(reply: bytes, code: str) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply)
+        await writer.drain()
+
+    async with talking(talk) as address:
+        failed = await failure(address)
+    assert (type(failed), failed.code) == (Transient, code)
+
+
+async def test_nobody_there_is_transient() -> None:
+    failed = await failure(f"http://127.0.0.1:{closed_port()}/")
+    assert (type(failed), failed.code) == (Transient, "connection_refused")
+
+
+async def test_a_server_without_tls_is_told_apart() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with talking(talk) as address:
+        failed = await failure(address.replace("http:", "https:"))
+    assert (type(failed), failed.code) == (Transient, "tls_failed")
+
+
+async def test_a_name_that_does_not_exist_is_permanent() -> None:
+    with pytest.raises(StageFailure) as failed:
+        await look_up("does-not-exist.invalid", 80)
+    assert failed.value.code in ("host_not_found", "dns_failure")
+    with pytest.raises(Permanent) as too_long:
+        await look_up("a" * 300 + ".example", 80)
+    assert too_long.value.code == "host_not_found"
+
+
+async def test_a_literal_resolves_to_itself() -> None:
+    assert await look_up("127.0.0.1", 80) == ["127.0.0.1"]
