@@ -6,9 +6,13 @@ from typing import Generic, TypeVar
 
 from shared.contracts.documents import ChunkList, ChunkSpan
 from shared.embeddings.answer import Model
-from shared.errors import Permanent
+from shared.errors import InvalidInput, Permanent
+from shared.events.event import Json
 
 T = TypeVar("T")
+
+MAX_TEXTS = 256
+CHARS_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,17 @@ def texts_of(text: str, chunks: ChunkList) -> list[tuple[str, ChunkSpan]]:
     if any(not 0 <= span.start < span.end <= len(text) for span in chunks.spans):
         raise Permanent("chunks_invalid", "the stored chunks do not fit the stored text")
     return [(text[span.start : span.end], span) for span in chunks.spans]
+
+
+def requested_texts(body: Json) -> list[tuple[str, int]]:
+    """What a direct call asks for, with a guess at its tokens. Raises `InvalidInput`, which never repeats the texts."""
+    if not isinstance(body, dict):
+        raise InvalidInput("body_invalid", 'send {"texts": ["…"]}')
+    field = "text" if "text" in body else "texts"
+    given = [body["text"]] if field == "text" else body.get("texts")
+    if not isinstance(given, list) or not 0 < len(given) <= MAX_TEXTS:
+        raise InvalidInput("texts_invalid", f'send {{"texts": ["…"]}}, 1 to {MAX_TEXTS} of them', field="texts")
+    texts = [text for text in given if isinstance(text, str) and text.strip()]
+    if len(texts) < len(given):
+        raise InvalidInput("texts_invalid", "every text must be a string that is not blank", field=field)
+    return [(text, len(text) // CHARS_PER_TOKEN + 1) for text in texts]

@@ -54,7 +54,7 @@ EVERYTHING = SearchFilter()
 
 async def find_corpus(store: Store, caller_id: str, name: str) -> SearchableCorpus | None:
     """Only the caller's own."""
-    row = await store.pool.fetchrow(load("search")["find_corpus"], caller_id, name)
+    row = await store.fetch_row(load("search")["find_corpus"], caller_id, name)
     return SearchableCorpus(**row) if row is not None else None
 
 
@@ -66,7 +66,7 @@ async def search(
     matching: SearchFilter = EVERYTHING,
 ) -> list[SearchHit]:
     """Exactly min(k, matching chunks), best first."""
-    async with store.pool.acquire() as connection, connection.transaction(readonly=True):
+    async with store.transaction() as connection:
         rows = await _nearest(connection, corpus, vector, k, matching) if corpus.indexed else []
         if len(rows) < k:
             rows = await connection.fetch(load("search")["exact"], *_arguments(corpus, vector, k, matching))

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.store.queries import load
-from shared.store.store import Store
+from shared.store.store import Store, translated
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ BUILD_TIMEOUT_S = 3000.0
 async def ensure_index(store: Store, corpus_id: UUID, now: datetime, threshold: int = THRESHOLD_CHUNKS) -> bool:
     """Builds the index if the corpus has `threshold` chunks, none yet, and nobody builds it. True when it was built."""
     sql = load("vector_index")
-    row = await store.pool.fetchrow(sql["take_turn"], corpus_id, now, BUILD_TIMEOUT_S, MAX_DIMENSION, threshold)
+    row = await store.fetch_row(sql["take_turn"], corpus_id, now, BUILD_TIMEOUT_S, MAX_DIMENSION, threshold)
     if row is None:
         return False
     outcome = "none"
@@ -27,16 +27,16 @@ async def ensure_index(store: Store, corpus_id: UUID, now: datetime, threshold: 
         await _build(store, corpus_id, row["model"], row["dimension"])
         outcome = "ready"
     finally:
-        await asyncio.shield(store.pool.execute(sql["end_turn"], corpus_id, now, outcome))
+        await asyncio.shield(store.fetch(sql["end_turn"], corpus_id, now, outcome))
     return True
 
 
 async def _build(store: Store, corpus_id: UUID, model: str, dimension: int) -> None:
     """An index that an earlier builder left half-done is dropped first. Neither can run inside a transaction."""
     name = f"chunks_near_{corpus_id.hex}"
-    texts = await store.pool.fetchrow(load("vector_index")["statements"], name, dimension, corpus_id, model)
+    texts = await store.fetch_row(load("vector_index")["statements"], name, dimension, corpus_id, model)
     assert texts is not None
-    async with store.pool.acquire() as connection:
-        await connection.execute(texts["drop_old"], timeout=BUILD_TIMEOUT_S)
-        await connection.execute(texts["build"], timeout=BUILD_TIMEOUT_S)
+    with translated():
+        await store.pool.execute(texts["drop_old"], timeout=BUILD_TIMEOUT_S)
+        await store.pool.execute(texts["build"], timeout=BUILD_TIMEOUT_S)
     log.info("vector index built")

@@ -1,0 +1,38 @@
+"""The embed function's entry: for functions-framework as `main`, or `python -m functions.embed.main`."""
+
+import os
+from functools import partial
+
+from functions.embed.handler import Desk, embed_texts, open_desk, wake_workers
+from functions.embed.settings import BatchSettings, WakeSettings, default_model
+from shared.auth.membership import Membership
+from shared.contracts.stages import EmbedRequested
+from shared.events.signing import Signer
+from shared.runtime.framework import as_http_function
+from shared.runtime.function import Function, Limits
+from shared.settings import Environment
+
+
+def build() -> Function[Desk]:
+    """Reads this process's environment."""
+    return build_from(Environment(os.environ))
+
+
+def build_from(env: Environment) -> Function[Desk]:
+    return Function(
+        name="embed",
+        open=partial(open_desk, WakeSettings.read(env), BatchSettings.read(env), default_model(env)),
+        events={EmbedRequested: wake_workers},
+        invoke=embed_texts,
+        signer=Signer.from_secret(env.secret("event-signing-key")),
+        membership=Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key")),
+        limits=Limits.read(env),
+    )
+
+
+main = as_http_function(build)
+
+if __name__ == "__main__":
+    from shared.runtime.host import serve
+
+    serve(build())
