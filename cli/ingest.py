@@ -84,7 +84,7 @@ def _watch(api: Api, job_id: str, watching: Watcher) -> Body:
         if job["status"] in FINAL_JOB:
             watching.close()
             return job
-        job = api.get(f"{JOBS}/{job_id}", {"wait": 10}, patience_s=PATIENCE_S)
+        job = api.get(f"{JOBS}/{job_id}", {"wait": watching.refresh_s}, patience_s=PATIENCE_S)
 
 
 def list_documents(api: Api, job_id: str, status: str | None = None) -> list[Body]:
@@ -114,3 +114,5 @@ def result(job: Body, documents: list[Body]) -> dict[str, Any]:
 def _say_result(job: Body) -> None:
     counts = ", ".join(f"{count:,} {state}" for state, count in job["counts"].items() if count)
     print(f"{job['status']}: {counts} of {plural(job['documents'], 'page')} in {seconds(job['seconds'])}")
+    if job["counts"].get("failed"):
+        print(f"what failed, and why: sluice jobs {job['job_id']}", file=sys.stderr)

@@ -58,7 +58,9 @@ def _run(arguments: list[str]) -> int:
 
 def _parser(wanted: str, module: ModuleType | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="sluice", description="Turns URLs into a searchable corpus.", epilog="sluice COMMAND --help says more."
+        prog="sluice",
+        description="Turns URLs into a searchable corpus.",
+        epilog="sluice COMMAND --help says more.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():

@@ -10,7 +10,7 @@ from cli.text import clean, plural, seconds, shorten
 
 OPEN = ("pending", "scraping", "chunking", "embedding")
 ENDED = ("indexed", "unchanged", "failed", "cancelled")
-SHOW_EVERY_PAGE_UP_TO = 200  # beyond it only failures get a line of their own
+SHOW_EVERY_PAGE_UP_TO = 200  # beyond it only failures get a line of their own, and of those no more than this
 MARKS = {"indexed": "+", "unchanged": "=", "failed": "x", "cancelled": "-"}
 REWRITE = "\r\x1b[K"
 
@@ -18,7 +18,9 @@ Documents = Callable[[str | None], list[Body]]
 
 
 class Watcher(Protocol):
-    """Is told of every change; may ask for the job's documents in one state."""
+    """Is told of every change, at least every `refresh_s`; may ask for the job's documents in one state."""
+
+    refresh_s: int
 
     def progress(self, job: Body, documents: Documents) -> None: ...
 
@@ -34,6 +36,8 @@ def watcher(stream: IO[str], *, quiet: bool) -> Watcher:
 class Silent:
     """For programs that only want the result."""
 
+    refresh_s = 10
+
     def progress(self, job: Body, documents: Documents) -> None: ...
 
     def close(self) -> None: ...
@@ -41,6 +45,8 @@ class Silent:
 
 class Sparse:
     """A line when something moved, at most one in five seconds, and one at the end."""
+
+    refresh_s = 10
 
     def __init__(self, stream: IO[str], clock: Callable[[], float]) -> None:
         self._stream = stream
@@ -64,6 +70,8 @@ class Sparse:
 
 class Terminal:
     """Ended pages scroll by above one line that is written over and over."""
+
+    refresh_s = 1
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -91,14 +99,15 @@ class EndedPages:
         self._counts: dict[str, int] = {}
 
     def new(self, job: Body, documents: Documents, *, only_failed: bool) -> list[Body]:
+        counts: Mapping[str, int] = job["counts"]
         moved = [
             state
             for state in (("failed",) if only_failed else ENDED)
-            if job["counts"].get(state, 0) != self._counts.get(state, 0)
+            if self._counts.get(state, 0) != counts.get(state, 0) <= SHOW_EVERY_PAGE_UP_TO
         ]
         fresh = [one for state in moved for one in documents(state) if one["document_id"] not in self._told]
         self._told.update(one["document_id"] for one in fresh)
-        self._counts = dict(job["counts"])
+        self._counts = dict(counts)
         return fresh
 
 
@@ -122,7 +131,7 @@ def page_line(document: Body, width: int) -> str:
     """One page's end in one line."""
     line = f"{MARKS.get(document['status'], ' ')} {document['status']:<9} {clean(document['url'])}"
     if document["error_code"]:
-        line += f"  {document['error_code']}: {document['error_message'] or ''}"
+        line += f"  {document['error_code']}: {clean(document['error_message'] or '')}"
     elif document["chunks"]:
         line += f"  ({plural(document['chunks'], 'chunk')})"
     return shorten(line, width)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def _state_file(data_dir: Path) -> Path:
 
 def _registry() -> Path:
     """A folder in the temporary directory that only this user can have written."""
-    folder = Path(tempfile.gettempdir()) / f"sluice-{os.getuid()}"
+    folder = Path(os.environ.get("TMPDIR") or "/tmp") / f"sluice-{os.getuid()}"  # noqa: S108
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o022:

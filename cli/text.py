@@ -9,7 +9,6 @@ def clean(text: str) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    text = clean(text)
     return text if len(text) <= width else text[: max(0, width - 1)].rstrip() + "…"
 
 

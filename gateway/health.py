@@ -3,6 +3,8 @@
 from fastapi import Response
 
 from gateway.resources import Opened
+from shared.errors import Unavailable
+from shared.store import reads
 
 
 async def health() -> dict[str, str]:
@@ -12,10 +14,14 @@ async def health() -> dict[str, str]:
 
 async def ready(resources: Opened) -> dict[str, str]:
     """The database answers too, else 503."""
-    await resources.store.pool.fetchval("SELECT 1", timeout=5)
+    await resources.store.fetch_row("SELECT 1")
     return {"status": "ready"}
 
 
 async def metrics(resources: Opened) -> Response:
-    """Prometheus text."""
-    return Response(resources.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Prometheus text. Without the database, without the numbers that come from there."""
+    try:
+        waiting = {stage: await reads.ready_depth(resources.store, stage) for stage in ("scrape", "embed")}
+    except Unavailable:
+        waiting = {}
+    return Response(resources.metrics.text(waiting), media_type="text/plain; version=0.0.4; charset=utf-8")

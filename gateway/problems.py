@@ -7,7 +7,6 @@ from http import HTTPStatus
 from math import ceil
 from typing import Any
 
-import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -39,17 +38,6 @@ STATUS: tuple[tuple[type[SluiceError], int], ...] = (
     (Overloaded, 429),
     (DeadlineExceeded, 504),
     (Unavailable, 503),
-)
-
-# How it looks when Postgres is away, restarting or out of connections.
-DATABASE_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what the driver says between the server's last word and the end of the line
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
 )
 
 
@@ -163,11 +151,6 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     return answer
 
 
-async def _on_database_away(request: Request, error: Exception) -> JSONResponse:
-    logging.getLogger(__name__).warning("the database does not answer: %s", type(error).__name__)
-    return problem(request, 503, "database_unavailable", "the database does not answer at the moment; try again")
-
-
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     return problem(request, 500, "internal_error", "something went wrong here; the request id finds it in our logs")
 
@@ -177,6 +160,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SluiceError, _on_sluice_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    for kind in DATABASE_AWAY:
-        app.add_exception_handler(kind, _on_database_away)
     app.add_exception_handler(Exception, _on_bug)

@@ -7,7 +7,7 @@ import httpx
 from starlette.responses import JSONResponse, Response
 
 from shared.store.store import Store
-from tests.gateway.conftest import World, gateway_on, problem
+from tests.gateway.conftest import ALICE, World, gateway_on, insert_job, problem
 
 SEARCH = "/api/embedding/search"
 
@@ -55,10 +55,12 @@ async def test_health_readiness_and_metrics(world: World) -> None:
     assert (await world.client.get("/health")).json() == {"status": "ok"}
     assert (await world.client.get("/ready")).json() == {"status": "ready"}
     await world.client.get("/api/anything-at-all")
+    await insert_job(world.store, ALICE, ["pending", "pending", "indexed"])
     text = (await world.client.get("/metrics")).text
     assert 'sluice_gateway_requests_total{method="GET",route="/health",status="200"} 1.0' in text
     assert 'route="unmatched",status="404"' in text
     assert "anything-at-all" not in text
+    assert 'sluice_ready_documents{stage="scrape"} 2.0' in text
 
 
 async def test_the_openapi_document_knows_problems_and_keys(world: World) -> None:
@@ -132,5 +134,6 @@ async def test_postgres_away_is_a_503_and_nothing_needs_a_restart_afterwards(
             answer = await client.get(path)
             assert problem(answer, 503)["code"] == "database_unavailable"
             assert answer.headers["retry-after"]
+        assert (await client.get("/metrics")).status_code == 200
         door.symlink_to(real)
         assert (await client.get("/ready")).status_code == 200

@@ -1,0 +1,64 @@
+"""A platform's data directory: one owner at a time, secrets that only that owner reads."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.failure import CommandFailed
+from shared.auth.keyed_hash import new_api_key
+
+SECRETS = ("event-signing-key", "caller-hash-key")
+
+
+def prepare(data_dir: Path) -> None:
+    """Makes the folders, and the secrets that are not there yet."""
+    try:
+        for folder in (data_dir, data_dir / "secrets", data_dir / "logs"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(f"cannot use {data_dir} for data: {error.strerror}", exit_code=2) from None
+    (data_dir / "secrets").chmod(0o700)
+    for name in SECRETS:
+        kept(data_dir / "secrets" / name, secrets.token_hex(32))
+
+
+def api_key(data_dir: Path) -> tuple[str, bool]:
+    """The platform's first key, and whether it was made just now."""
+    path = data_dir / "api-key"
+    made = not path.exists()
+    return kept(path, new_api_key()), made
+
+
+def kept(path: Path, fresh: str) -> str:
+    """What a private file holds; when there is none yet, it is written whole with `fresh`."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{fresh}\n")
+        part.replace(path)
+        return fresh
+
+
+@contextmanager
+def owned(data_dir: Path) -> Iterator[None]:
+    """Held while the platform runs. The kernel lets go of it when this process ends, however that happens."""
+    with (data_dir / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            pid = lock.read().strip() or "unknown"
+            raise CommandFailed(
+                f"a platform is already running on {data_dir}, with pid {pid}. Stop it with `sluice down`, "
+                "or start another beside it with --data-dir and --port."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

@@ -1,0 +1,47 @@
+"""What the functions of a local platform find in their environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# Settings that whoever starts the platform may give; everything else of their environment stays with them.
+PASSED_ON = (
+    "AWS_",
+    "CHUNK_",
+    "EMBEDDING_",
+    "EVENT_SINK",
+    "INFERENCE_",
+    "LEASE_SECONDS",
+    "MAX_ATTEMPTS",
+    "MAX_QUEUE_DEPTH",
+    "MODEL_CACHE_DIR",
+    "OBJECT_STORE_URL",
+    "SCRAPE_",
+    "SEARCH_",
+    "SYNC_TIMEOUT_SECONDS",
+    "WORKER_",
+    "XDG_CACHE_HOME",
+)
+
+
+def platform_environment(
+    *, port: int, data_dir: Path, database_url: str, redis_url: str, given: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """`given` wins over the defaults, but not over where the services of this platform are."""
+    platform = f"http://127.0.0.1:{port}"
+    defaults = {
+        "EVENT_SINK": "broker",
+        "OBJECT_STORE_URL": f"file://{data_dir / 'objects'}",
+        "EMBEDDING_API_BASE_URL": f"{platform}/function/inference/v1",
+    }
+    chosen = {name: value for name, value in given.items() if name.startswith(PASSED_ON) and value}
+    here = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "BROKER_URL": f"{platform}/broker/sluice/default",
+        "FUNCTION_URL_TEMPLATE": platform + "/function/{name}",
+        "MEMBERSHIP_URL": f"{platform}/function/membership",
+        "TRIGGERS_DIR": str(ROOT / "triggers"),
+    }
+    return defaults | chosen | here

@@ -1,0 +1,90 @@
+"""`sluice logs`: what a function's processes printed."""
+
+import argparse
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from cli import target
+from cli.failure import CommandFailed
+
+POLL_S = 0.2
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("logs", help="show what a function wrote")
+    parser.add_argument("function", metavar="FUNCTION")
+    parser.add_argument("--follow", "-f", action="store_true", help="go on with what is written from now on")
+    parser.add_argument("--tail", "-n", type=int, metavar="N", default=200, help="how many lines (default: 200)")
+    target.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads the files, so that it also works when the platform has died."""
+    folder = target.find(args).data_dir / "logs"
+    path = folder / f"{args.function}.log"
+    known = sorted(file.stem for file in folder.glob("*.log"))
+    if args.function not in known and not (args.follow and folder.is_dir()):
+        raise CommandFailed(
+            f"no log of {args.function}; " + (f"there are: {', '.join(known)}" if known else _nothing(folder))
+        )
+    file = _open(path)
+    for line in _last(path, file, args.tail):
+        _print(line)
+    for line in follow(path, file) if args.follow else ():
+        _print(line)
+    return 0
+
+
+def follow(path: Path, file: TextIO | None) -> Iterator[str]:
+    """New lines as they come, also when the file is rotated or only made later."""
+    rest = ""
+    while True:
+        piece = file.readline() if file else ""
+        if piece.endswith("\n"):
+            yield rest + piece
+            rest = ""
+        elif piece:
+            rest += piece
+        else:
+            file = _reopened(path, file)
+            time.sleep(POLL_S)
+
+
+def _open(path: Path) -> TextIO | None:
+    try:
+        return path.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _reopened(path: Path, file: TextIO | None) -> TextIO | None:
+    """The same file, or the one that took its place."""
+    fresh = _open(path)
+    if fresh is None or file is None:
+        return fresh or file
+    same = os.fstat(file.fileno()).st_ino == os.fstat(fresh.fileno()).st_ino
+    (fresh if same else file).close()
+    return file if same else fresh
+
+
+def _last(path: Path, file: TextIO | None, count: int) -> list[str]:
+    """Leaves `file` at its end."""
+    lines: deque[str] = deque(maxlen=max(0, count))
+    before = _open(path.with_name(f"{path.name}.1"))
+    for part in (before, file):
+        lines.extend(part or ())
+    if before is not None:
+        before.close()
+    return list(lines)
+
+
+def _print(line: str) -> None:
+    print("".join(c if c.isprintable() else " " for c in line.rstrip("\n")), flush=True)
+
+
+def _nothing(folder: Path) -> str:
+    return f"no function has written anything to {folder} yet"

@@ -1,0 +1,89 @@
+"""`sluice status`: what runs, and whether it is ready."""
+
+import argparse
+import http.client
+import json
+import re
+import sys
+from typing import Any
+
+from cli import running, target
+from cli.text import plural
+
+_WAITING = re.compile(r'^sluice_ready_documents\{stage="(\w+)"\} (\d+)', re.MULTILINE)
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("status", help="say what is running, and whether it is ready")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    target.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when a platform runs, ready or not."""
+    aim = target.find(args)
+    found = running.read(aim.data_dir)
+    if found is None or (args.port and found.port != args.port):
+        return _nothing(aim, as_json=args.json)
+    state = look(found)
+    if args.json:
+        print(json.dumps(state))
+    else:
+        _print(state)
+    return 0
+
+
+def look(found: running.Running) -> dict[str, Any]:
+    """What the platform says of itself. Whatever does not answer is not ready."""
+    functions = json.loads(fetch(found.port, "/system/functions") or "[]")
+    waiting = (fetch(found.port, "/function/gateway/metrics") or b"").decode()
+    return {
+        "running": True,
+        "ready": fetch(found.port, "/healthz") is not None and fetch(found.port, "/ready") is not None,
+        "pid": found.pid,
+        "port": found.port,
+        "data_dir": found.data_dir,
+        "functions": [_function(one) for one in sorted(functions, key=lambda one: str(one["name"]))],
+        "queues": {stage: int(count) for stage, count in _WAITING.findall(waiting)},
+    }
+
+
+def fetch(port: int, path: str, *, timeout_s: float = 10.0) -> bytes | None:
+    """The body of a good answer, else None."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        return body if 200 <= response.status < 300 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _function(said: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": said["name"],
+        "replicas": said.get("replicas", 0),
+        "available": said.get("availableReplicas", 0),
+        "invocations": int(said.get("invocationCount", 0)),
+    }
+
+
+def _nothing(aim: target.Target, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"running": False, "ready": False, "data_dir": str(aim.data_dir)}))
+    else:
+        print(f"sluice: not running: no platform on {aim.data_dir}. Start one with `sluice up`.", file=sys.stderr)
+    return 1
+
+
+def _print(state: dict[str, Any]) -> None:
+    ready = "ready" if state["ready"] else "not ready yet"
+    print(f"{ready} on port {state['port']}, pid {state['pid']}, data in {state['data_dir']}")
+    for function in state["functions"]:
+        count = function["available"]
+        print(f"  {function['name']:<16} {plural(count, 'replica') if count else 'at zero'}")
+    for stage, count in state["queues"].items():
+        print(f"  waiting to {stage}: {plural(count, 'document')}")

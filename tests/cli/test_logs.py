@@ -1,0 +1,46 @@
+"""`sluice logs`."""
+
+import asyncio
+
+from tests.cli.conftest import Cli
+
+
+async def next_line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(10):
+        return (await process.stdout.readline()).decode()
+
+
+async def test_the_last_lines_are_shown_across_a_rotation(sluice: Cli) -> None:
+    logs = sluice.folder / ".sluice/logs"
+    logs.mkdir(parents=True)
+    (logs / "chunk.log.1").write_text("1\n2\n")
+    (logs / "chunk.log").write_text("3\n4 \x1b[31m\n")
+    assert (await sluice("logs", "chunk", "--tail", "3")).out == "2\n3\n4  [31m\n"
+
+
+async def test_an_unknown_function_is_told_from_those_that_exist(sluice: Cli) -> None:
+    logs = sluice.folder / ".sluice/logs"
+    logs.mkdir(parents=True)
+    (logs / "chunk.log").write_text("x\n")
+    ended = await sluice("logs", "chnk")
+    assert ended.code == 1
+    assert "there are: chunk" in ended.err
+
+
+async def test_follow_goes_on_through_a_rotation(sluice: Cli) -> None:
+    log = sluice.folder / ".sluice/logs/embed.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("first\n")
+    process = await sluice.start("logs", "--follow", "embed")
+    try:
+        assert await next_line(process) == "first\n"
+        with log.open("a") as file:
+            file.write("second\n")
+        assert await next_line(process) == "second\n"
+        log.rename(log.with_name("embed.log.1"))
+        log.write_text("third\n")
+        assert await next_line(process) == "third\n"
+    finally:
+        process.kill()
+        await process.communicate()
