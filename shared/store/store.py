@@ -85,6 +85,7 @@ def translated() -> Iterator[None]:
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # between the server's last word and the end of the line
     ) as exc:
         raise Unavailable("database_unavailable", "Postgres does not answer", retry_after_s=1) from exc
 
