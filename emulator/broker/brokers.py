@@ -13,12 +13,13 @@ from emulator.broker.courier import Courier
 from emulator.broker.decode import Malformed, validate
 from emulator.broker.event import TTL, Event
 from emulator.broker.filters import compile_trigger
-from emulator.broker.flight import Again, End, Flight, Move, Route, advance
+from emulator.broker.flight import End, Flight, Move, Route, advance
 from emulator.broker.ingress import ALLOW, OPTIONS_HEADERS, Refused, read, route, stamp
 from emulator.broker.journal import Journal, Stored
 from emulator.broker.lanes import Lane
 from emulator.broker.ports import Clock, Sender
 from emulator.broker.reading import raw_uri, read_body, unless_gone
+from emulator.broker.replies import Failed
 from emulator.eventing import Eventing, Trigger
 
 Ack: TypeAlias = Literal["durable", "imc-sync"]
@@ -191,9 +192,15 @@ class Brokers:
                 await self._clock.sleep(move.wait_s)
 
     async def _step(self, flight: Flight) -> Move:
-        move = advance(flight, await self._courier.attempt(flight), self._clock.now())
-        if move is End.LOST or (isinstance(move, Again) and move.is_retry):
-            _log.info("a delivery failed", extra={"trigger": flight.route.name, "lost": move is End.LOST})
+        result = await self._courier.attempt(flight)
+        move = advance(flight, result, self._clock.now())
+        if isinstance(result, Failed):
+            about = {"trigger": flight.route.name, "event_id": flight.event.attributes["id"]}
+            about |= {"sending_to": flight.phase.value, "status": str(result.status or "timeout")}
+            if move is End.LOST:
+                _log.warning("an event is lost: no try and no dead letter sink is left", extra=about)
+            else:
+                _log.info("a delivery failed", extra=about)
         return move
 
     def _ended(self, flight: Flight, _: End) -> None:

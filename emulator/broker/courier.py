@@ -1,8 +1,9 @@
 """Makes the requests of a flight and says how they went."""
 
+import errno
 import logging
 from collections.abc import Awaitable, Callable
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from emulator.broker.event import STRUCTURED, TTL, Event, binary_headers, structured_body
 from emulator.broker.flight import Flight, Phase
@@ -36,7 +37,7 @@ class Courier:
         except TimeoutError:
             return TIMED_OUT
         except Unreachable as error:
-            return unreachable(url, str(error))
+            return unreachable(url, _reason(error, url))
         except Exception as error:
             _log.exception("a delivery failed in an unforeseen way", extra={"trigger": flight.route.name})
             return unreachable(url, type(error).__name__)
@@ -81,6 +82,15 @@ def _message(flight: Flight, event: Event) -> tuple[list[tuple[str, str]], bytes
     if flight.route.policy.format == "json":
         return [*extra, ("content-type", STRUCTURED)], structured_body(event)
     return binary_headers(event) + extra, event.body
+
+
+def _reason(error: Unreachable, url: str) -> str:
+    """Go's words where we know them: they end up in the dead letter."""
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
+        parts = urlsplit(url)
+        return f"dial tcp {parts.hostname}:{parts.port or 80}: connect: connection refused"
+    return str(error)
 
 
 def _location(answer: Answer) -> str | None:

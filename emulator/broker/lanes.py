@@ -85,7 +85,7 @@ class Lane:
                 return
             self.counts.retried += move.is_retry
             flight = move.flight
-            if self._closed:
+            if self._closed and move.is_retry:
                 return
             if move.wait_s > 0:
                 self._waiting[flight.key] = self.clock.call_later(move.wait_s, partial(self.push, flight))

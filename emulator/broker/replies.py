@@ -76,4 +76,12 @@ def error_attributes(url: str, status: int, body: bytes) -> tuple[tuple[str, str
 
 
 def _raw(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape")) for name, value in headers]
+    return [(_bytes(name), _bytes(value)) for name, value in headers]
+
+
+def _bytes(text: str) -> bytes:
+    """HTTP clients give header bytes as Latin-1."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.broker.pings import tick_event
 from emulator.broker.ports import BrokerDestination, Destination, FunctionDestination, UriDestination
 from emulator.broker.retry import BROKER_DEFAULT, DeliveryPolicy
 from emulator.eventing import Trigger, load, read
@@ -219,4 +220,13 @@ def test_a_ping_source_says_what_it_sends() -> None:
     (found,) = read(
         [ping(schedule="@daily", dataBase64="AAE=", ceOverrides={"extensions": {"tenant": "a"}})]
     ).ping_sources
-    assert (found.data, found.extensions, found.sink) == (b"\0\1", {"tenant": "a"}, BrokerDestination("ns", "default"))
+    event = tick_event(found, "7", datetime(2026, 3, 1, tzinfo=UTC))
+    assert event.attributes == {
+        "specversion": "1.0",
+        "id": "7",
+        "source": "/apis/v1/namespaces/ns/pingsources/tick",
+        "type": "dev.knative.sources.ping",
+        "time": "2026-03-01T00:00:00Z",
+        "tenant": "a",
+    }
+    assert (event.body, found.extensions, found.sink) == (b"\0\1", {"tenant": "a"}, BrokerDestination("ns", "default"))

@@ -182,3 +182,12 @@ async def test_the_synchronous_channel_holds_the_producer_for_the_whole_chain(tm
         made.subscribers.scripts = {"a": slow, "b": slow}
         assert await made.post(EVENT) == 500
     assert made.clock.elapsed_s == pytest.approx(0.6)
+
+
+async def test_letters_beyond_ascii_survive_a_reply(tmp_path: Path) -> None:
+    only_type = {name: {"filter": {"attributes": {"type": kind}}} for name, kind in (("a", "t"), ("b", "t2"))}
+    async with world(eventing(only_type), tmp_path) as made:
+        made.subscribers.scripts["a"] = always(200, headers=REPLY | {"ce-subject": "é".encode().decode("latin-1")})
+        await made.post(EVENT)
+        await made.clock.run_out()
+    assert made.subscribers.to("b")[0].header("ce-subject") == "%C3%A9"

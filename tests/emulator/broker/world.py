@@ -1,6 +1,7 @@
 """A broker's surroundings for tests: time that jumps, subscribers with a script, manifests in a few words."""
 
 import asyncio
+import errno
 import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -128,7 +129,7 @@ class Subscribers:
         method: Literal["POST", "GET"] = "POST",
     ) -> Answer:
         if ":9999" in destination.url:
-            raise Unreachable("dial tcp 127.0.0.1:9999: connect: connection refused")
+            raise Unreachable("nobody there") from ConnectionRefusedError(errno.ECONNREFUSED, "refused")
         request = Request(destination.url, tuple(headers), body, method, self.clock.elapsed_s)
         self.requests.append(request)
         script = self.scripts.get(request.to.partition(".")[0])
