@@ -33,3 +33,10 @@ def migrations() -> list[tuple[int, str]]:
     """Versions and their SQL, in order."""
     files = sorted(_FOLDER.glob("*.sql"))
     return [(int(path.name.split("_")[0]), path.read_text(encoding="utf-8")) for path in files]
+
+
+if __name__ == "__main__":
+    import asyncio
+    import os
+
+    asyncio.run(migrate(os.environ["DATABASE_URL"]))

@@ -1,0 +1,123 @@
+"""Maps events to the store, and sends on what follows from them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from functions.orchestrator.core import read_urls, undelivered
+from functions.orchestrator.marker import Marker
+from shared.contracts.envelope import from_event, to_event
+from shared.contracts.jobs import JobSubmitted
+from shared.contracts.payload import ObjectRef, Payload
+from shared.contracts.ports import EventSink
+from shared.contracts.stages import ChunkRequested, PipelineTick
+from shared.errors import InvalidInput, SluiceError
+from shared.events import codec
+from shared.events.event import CloudEvent
+from shared.pipeline.policy import Policy
+from shared.runtime.function import Answer
+from shared.runtime.http import HttpRequest, HttpResponse
+from shared.store.audit import add_dead_letter
+from shared.store.store import Store
+from shared.store.submit import CorpusDefaults, submit_job
+from shared.store.sweep import sweep
+from shared.store.transitions import apply
+
+if TYPE_CHECKING:
+    from shared.events.signing import Signer
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY_S = 1.0
+
+
+class Objects(Protocol):
+    """The object store, as far as the orchestrator needs it."""
+
+    async def get(self, ref: ObjectRef) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the handlers work with."""
+
+    store: Store
+    objects: Objects
+    sink: EventSink
+    marker: Marker
+    signer: "Signer"
+    defaults: CorpusDefaults
+    policy: Policy
+    clock: Callable[[], datetime]
+
+
+async def submitted(payload: JobSubmitted, desk: Desk, event: CloudEvent) -> Answer | None:
+    urls = read_urls(await desk.objects.get(payload.urls), payload.count)
+    return await _answer(desk, await submit_job(desk.store, event, payload, urls, desk.defaults, desk.clock()))
+
+
+async def advanced(payload: Payload, desk: Desk, event: CloudEvent) -> Answer | None:
+    """A stage's report, a cancel or a replay."""
+    return await _answer(desk, await apply(desk.store, event, payload, desk.clock(), desk.policy))
+
+
+async def ticked(_payload: PipelineTick, desk: Desk, _event: CloudEvent) -> None:
+    swept = await sweep(desk.store, desk.clock(), desk.policy, every_s=SWEEP_EVERY_S)
+    await _publish(desk, swept.events)
+
+
+async def dead_letter(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """What a broker gave up on: kept for people to see, and a failed try for a document that waits for its chunks."""
+    event = codec.decode(request.headers, request.body)
+    if event.type == PipelineTick.event_type:
+        return HttpResponse(204)
+    desk.signer.verify(event)
+    now = desk.clock()
+    status = event.extensions.get("knativeerrorcode", "")
+    destination = event.extensions.get("knativeerrordest")
+    await add_dead_letter(
+        desk.store, event, now, destination=destination, status=int(status) if status.isdecimal() else None
+    )
+    failure = _failure(event)
+    if failure is not None:
+        cause = to_event(failure, source="/functions/orchestrator", cause=event, time=now)
+        await _publish(desk, await apply(desk.store, cause, failure, now, desk.policy))
+    return HttpResponse(204)
+
+
+def _failure(event: CloudEvent) -> Payload | None:
+    try:
+        return undelivered(from_event(event))
+    except InvalidInput:
+        return None
+
+
+async def _answer(desk: Desk, events: Sequence[CloudEvent]) -> Answer | None:
+    """The first event is the reply; the others leave on their own, before it."""
+    await _publish(desk, events[1:])
+    if not events:
+        return None
+
+    async def sent() -> None:
+        _left(desk, events[0])
+
+    return Answer(events[0], sent)
+
+
+async def _publish(desk: Desk, events: Sequence[CloudEvent]) -> None:
+    """What cannot leave now leaves with a later sweep: it is in the outbox, or follows from the state."""
+    for event in events:
+        try:
+            await desk.sink.publish(event)
+        except SluiceError as exc:
+            log.warning("event not published: %s", exc.message, extra={"code": exc.code, "event_type": event.type})
+        else:
+            _left(desk, event)
+
+
+def _left(desk: Desk, event: CloudEvent) -> None:
+    # Never in the outbox: a lost request for chunks is made again from the document's state.
+    if event.type != ChunkRequested.event_type:
+        desk.marker.add(event.id)
