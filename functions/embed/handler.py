@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from functions.embed.core import requested_texts
 from functions.embed.settings import QUEUE, TASK, BatchSettings, WakeSettings
 from shared.auth.context import CallerContext
+from shared.auth.membership import Membership
 from shared.contracts.stages import EmbedRequested
 from shared.embeddings.answer import Model
 from shared.events.event import CloudEvent, Json
@@ -39,8 +40,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(wake: WakeSettings, batches: BatchSettings, model: Model) -> AsyncIterator[Desk]:
+async def open_desk(
+    wake: WakeSettings, batches: BatchSettings, model: Model, membership: Membership
+) -> AsyncIterator[Desk]:
+    """Closes the membership client too."""
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(membership.close)
         waker = Waker(wake.redis_url, QUEUE, TASK, slots=wake.slots)
         stack.callback(waker.close)
         yield Desk(waker, batches, model, stack)

@@ -19,13 +19,14 @@ def build() -> Function[Desk]:
 
 
 def build_from(env: Environment) -> Function[Desk]:
+    membership = Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key"))
     return Function(
         name="embed",
-        open=partial(open_desk, WakeSettings.read(env), BatchSettings.read(env), default_model(env)),
+        open=partial(open_desk, WakeSettings.read(env), BatchSettings.read(env), default_model(env), membership),
         events={EmbedRequested: wake_workers},
         invoke=embed_texts,
         signer=Signer.from_secret(env.secret("event-signing-key")),
-        membership=Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key")),
+        membership=membership,
         limits=Limits.read(env),
     )
 

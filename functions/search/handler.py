@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functions.search.core import read_request, results_of
 from functions.search.settings import Settings
 from shared.auth.context import CallerContext
+from shared.auth.membership import Membership
 from shared.embeddings.answer import Model
 from shared.embeddings.client import EmbeddingClient
 from shared.errors import InvalidInput, NotFound, Overloaded, TooLarge
@@ -55,13 +56,15 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, membership: Membership) -> AsyncIterator[Resources]:
+    """Closes the membership client too."""
     client = EmbeddingClient(settings.endpoint)
     try:
         async with await Store.open(settings.database_url, pool_size=settings.pool_size, timeout_s=10) as store:
             yield Resources(store, QueryLane(client, settings.concurrency), settings.query_prefix)
     finally:
         await client.close()
+        await membership.close()
 
 
 async def answer(body: Json, caller: CallerContext, resources: Resources) -> Json:

@@ -17,11 +17,12 @@ def build() -> Function[Resources]:
 
 
 def build_from(env: Environment) -> Function[Resources]:
+    membership = Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key"))
     return Function(
         name="search",
-        open=partial(open_resources, Settings.read(env)),
+        open=partial(open_resources, Settings.read(env), membership),
         invoke=answer,
-        membership=Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key")),
+        membership=membership,
         limits=Limits.read(env),
     )
 
