@@ -1,0 +1,146 @@
+"""Starts replicas: environment, secrets and port of their own, and nothing else of the emulator's."""
+
+import os
+import random
+import shutil
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from emulator.leftovers import PidFile
+from emulator.logs import RotatingLog
+from emulator.manifests import FunctionSpec
+from emulator.processes import Process, spawn
+from emulator.replica import Replica
+from emulator.settings import EmulatorSettings
+from shared.errors import Permanent
+
+# Below what kernels hand out to outgoing connections, which could take a port between our look and the replica's bind.
+PORTS = range(20_000, 32_000)
+PASSED_ON = ("HOME", "LANG", "TZ")
+
+
+class Launcher:
+    """Raises `Permanent` when a replica cannot even be started: no such command, a secret that is missing."""
+
+    def __init__(
+        self, *, secrets_dir: Path, scratch_dir: Path, logs_dir: Path, extra_env: Mapping[str, str], pids: PidFile
+    ) -> None:
+        self._secrets_dir = secrets_dir
+        self._scratch_dir = scratch_dir
+        self._logs_dir = logs_dir
+        self._extra_env = extra_env
+        self._pids = pids
+        self._logs: dict[str, RotatingLog] = {}
+        self._ports: set[int] = set()
+
+    @classmethod
+    def under(cls, settings: EmulatorSettings, pids: PidFile) -> Self:
+        """With everything in its usual place in the data directory; what a killed emulator left there goes."""
+        scratch_dir = settings.data_dir / "run" / "replicas"
+        shutil.rmtree(scratch_dir, ignore_errors=True)
+        return cls(
+            secrets_dir=settings.secrets_dir,
+            scratch_dir=scratch_dir,
+            logs_dir=settings.logs_dir,
+            extra_env=settings.extra_env,
+            pids=pids,
+        )
+
+    def log_of(self, function: str) -> RotatingLog:
+        if function not in self._logs:
+            self._logs[function] = RotatingLog(self._logs_dir / f"{function}.log")
+        return self._logs[function]
+
+    def launch(self, spec: FunctionSpec) -> Replica:
+        began_s = time.monotonic()
+        name = f"{spec.name}-{uuid.uuid4().hex[:8]}"
+        scratch = self._scratch_dir / name
+        port = free_port(self._ports)
+        try:
+            secrets = self._private_secrets(spec, scratch / "secrets")
+            process = self._spawn(spec, name, self._environment(spec, name, port, secrets))
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        replica = Replica(name, port, process, scratch, began_s)
+        self._ports.add(port)
+        self._pids.add(process)
+        process.exited.add_done_callback(lambda _: self._forget(replica))
+        return replica
+
+    def end_followers(self) -> None:
+        for log in self._logs.values():
+            log.end_followers()
+
+    def close(self) -> None:
+        for log in self._logs.values():
+            log.close()
+
+    def _spawn(self, spec: FunctionSpec, name: str, environment: Mapping[str, str]) -> Process:
+        log = self.log_of(spec.name)
+        command = (shutil.which(spec.command[0], path=environment["PATH"]) or spec.command[0], *spec.command[1:])
+        try:
+            return spawn(
+                command, folder=spec.folder, environment=environment, on_line=lambda line: log.write(name, line)
+            )
+        except OSError as exc:
+            raise Permanent("cannot_start", f"{spec.command[0]} cannot be run: {exc.strerror}") from exc
+
+    def _environment(self, spec: FunctionSpec, name: str, port: int, secrets: Path) -> dict[str, str]:
+        inherited = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+        return {
+            **inherited,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            **spec.environment,
+            **self._extra_env,
+            "PORT": str(port),
+            "SECRETS_DIR": str(secrets),
+            "OPENFAAS_NAME": spec.name,
+            "OPENFAAS_NAMESPACE": spec.namespace,
+            "K_SERVICE": spec.name,
+            "K_CONFIGURATION": spec.name,
+            "K_REVISION": f"{spec.name}-00001",
+            "HOSTNAME": name,
+        }
+
+    def _private_secrets(self, spec: FunctionSpec, folder: Path) -> Path:
+        folder.mkdir(parents=True, mode=0o700)
+        for secret in spec.secrets:
+            source = self._secrets_dir / secret
+            if Path(secret).name != secret or not source.is_file():
+                raise Permanent(
+                    "secret_missing", f"secret {secret} does not exist; {spec.name} cannot start without it"
+                )
+            target = folder / secret
+            target.touch(mode=0o600)
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o400)
+        return folder
+
+    def _forget(self, replica: Replica) -> None:
+        self._ports.discard(replica.port)
+        self._pids.remove(replica.process)
+        replica.clean_up()
+
+
+def free_port(taken: set[int]) -> int:
+    for port in random.sample(PORTS, 200):
+        if port not in taken and _can_bind(port):
+            return port
+    raise Permanent("no_port", f"no free port between {PORTS.start} and {PORTS.stop}")
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("0.0.0.0", port))  # noqa: S104
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,173 @@
+"""Carries a request to a replica and the answer back, as both arrive, holding it while the function starts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+from yarl import URL
+
+from emulator.activator import QueueFull
+from emulator.asgi import Receive, Scope, Send, answer_text
+from emulator.exchange import CallHeaders
+from emulator.replica import Replica
+from emulator.revision import Revision
+
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"))
+# Shorter than any server's own, so that we never write into a connection that its other end just gave up.
+KEEP_ALIVE_S = 1.5
+WATCH_AFTER_S = 1.0
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Passes everything on as it is: no redirects, cookies, decompression, headers or time limits of its own."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+        max_line_size=65_536,
+        max_field_size=65_536,
+    )
+
+
+class _RequestBody:
+    """Whole when it came in one message, else a stream. `over` once nothing of it is left."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.over = False
+
+    async def start(self) -> bytes | AsyncIterator[bytes]:
+        first = await self._receive()
+        if first["type"] == "http.disconnect":
+            raise ConnectionResetError("the client went away")
+        body: bytes = first.get("body", b"")
+        if not first.get("more_body", False):
+            self.over = True
+            return body
+        return self._stream(body)
+
+    async def _stream(self, first: bytes) -> AsyncIterator[bytes]:
+        if first:
+            yield first
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError("the client went away")
+            more = message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
+        self.over = True
+
+
+class _ClientWatch:
+    """Ends a long exchange when its client goes away. Short ones are not watched: a task each would cost more."""
+
+    def __init__(self, receive: Receive, body: _RequestBody) -> None:
+        self._receive = receive
+        self._body = body
+        self._loop = asyncio.get_running_loop()
+        self._exchange = asyncio.current_task()
+        self._timer = self._loop.call_later(WATCH_AFTER_S, self._begin)
+        self._watcher: asyncio.Task[None] | None = None
+        self.gone = False
+
+    def close(self) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def _begin(self) -> None:
+        if self._body.over:
+            self._watcher = self._loop.create_task(self._watch(), name="client watch")
+        else:
+            self._timer = self._loop.call_later(WATCH_AFTER_S, self._begin)
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        assert self._exchange is not None
+        self._exchange.cancel()
+
+
+class Proxy:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def forward(self, revision: Revision, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
+        """`path` is what the function sees, still encoded. The time limit counts the waiting."""
+        if scope["method"] not in METHODS:
+            await answer_text(send, 405, "method not allowed")
+            return
+        exchange = _Exchange(self._session, revision, scope, send, path)
+        body = _RequestBody(receive)
+        watch = _ClientWatch(receive, body)
+        try:
+            async with asyncio.timeout(revision.spec.resources.timeout_s):
+                await exchange.run(body)
+        except TimeoutError:
+            await exchange.fail(504, f"{revision.spec.name}: request timeout{exchange.why()}")
+        except QueueFull:
+            await exchange.fail(503, "pending request queue full")
+        except (aiohttp.ClientError, OSError):
+            await exchange.fail(502, f"{revision.spec.name}: the replica gave no answer")
+        except asyncio.CancelledError:
+            if not watch.gone:
+                raise
+        finally:
+            watch.close()
+
+
+class _Exchange:
+    def __init__(
+        self, session: aiohttp.ClientSession, revision: Revision, scope: Scope, send: Send, path: bytes
+    ) -> None:
+        self._session = session
+        self._revision = revision
+        self._method: str = scope["method"]
+        self._send = send
+        self._headers = CallHeaders(scope)
+        query = scope["query_string"]
+        self._target = (path + b"?" + query if query else path).decode("latin-1")
+        self._started = False
+        self._replica: Replica | None = None
+
+    async def run(self, body: _RequestBody) -> None:
+        activator = self._revision.activator
+        self._revision.invocations += 1
+        self._replica = replica = await activator.acquire()
+        try:
+            await self._call(replica, await body.start())
+        finally:
+            activator.release(replica)
+
+    def why(self) -> str:
+        """What a caller who waited in vain should know."""
+        if self._replica is not None or not self._revision.failures:
+            return ""
+        return f" while waiting for a replica ({self._revision.reason})"
+
+    async def fail(self, status: int, text: str) -> None:
+        """Once an answer has begun it can only be cut off: the server does so when we return without its end."""
+        if not self._started:
+            self._started = True
+            await answer_text(self._send, status, text)
+
+    async def _call(self, replica: Replica, body: bytes | AsyncIterator[bytes]) -> None:
+        async with self._session.request(
+            self._method,
+            URL(replica.base_url + self._target, encoded=True),
+            headers=self._headers.forwarded,
+            data=body or None,
+            allow_redirects=False,
+        ) as response:
+            replica.answered()
+            self._started = True
+            headers = self._headers.answered(response.raw_headers)
+            await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
+            async for chunk in response.content.iter_any():
+                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})

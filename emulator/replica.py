@@ -1,0 +1,79 @@
+"""One replica: a process of a function, its address, and what its start cost."""
+
+import asyncio
+import contextlib
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from emulator.processes import Process
+
+State = Literal["starting", "ready", "draining", "gone"]
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Milliseconds from the decision to start: until the process ran, was ready, had sent its first byte."""
+
+    spawn_ms: float
+    ready_ms: float
+    first_byte_ms: float | None
+
+
+class Replica:
+    """`in_flight` belongs to the activator. `fate` says why it had to be ended, if it had."""
+
+    def __init__(self, name: str, port: int, process: Process, scratch: Path, began_s: float) -> None:
+        self.name = name
+        self.port = port
+        self.process = process
+        self.state: State = "starting"
+        self.in_flight = 0
+        self.empty = asyncio.Event()
+        self.base_url = f"http://127.0.0.1:{port}"
+        self._scratch = scratch
+        self._began_s = began_s
+        self._spawned_s = time.monotonic()
+        self.ready_s: float | None = None
+        self.fate = ""
+        self._first_byte_s: float | None = None
+
+    @property
+    def cold_start(self) -> ColdStart | None:
+        if self.ready_s is None:
+            return None
+        first = self._first_byte_s
+        return ColdStart(
+            spawn_ms=_ms(self._spawned_s - self._began_s),
+            ready_ms=_ms(self.ready_s - self._began_s),
+            first_byte_ms=None if first is None else _ms(first - self._began_s),
+        )
+
+    def became_ready(self) -> None:
+        self.state = "ready"
+        self.ready_s = time.monotonic()
+
+    def answered(self) -> None:
+        """The first byte of an answer came back."""
+        if self._first_byte_s is None:
+            self._first_byte_s = time.monotonic()
+
+    def drained(self) -> None:
+        self.empty.set()
+
+    async def retire(self, drain_s: float, grace_s: float) -> None:
+        """For a replica that gets no new requests: lets those it has end, asks it to stop, then kills it."""
+        self.state = "draining"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_s):
+                await self.empty.wait()
+        await self.process.stop(grace_s)
+
+    def clean_up(self) -> None:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

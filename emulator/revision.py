@@ -1,0 +1,206 @@
+"""One deployed function: its replicas, the requests held for it, and the loop that makes the one fit the other."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol
+
+from emulator.activator import Activator
+from emulator.launcher import Launcher
+from emulator.manifests import FunctionSpec
+from emulator.probe import Prober
+from emulator.processes import describe_exit, kill_session
+from emulator.replica import ColdStart, Replica
+from emulator.scaling import ConcurrencyMeter, Load, ScaleConfig, crash_delay_s, decide, target_concurrency
+from emulator.settings import EmulatorSettings
+from shared.errors import SluiceError
+
+STEADY_S = 10.0
+KEPT_COLD_STARTS = 20
+
+_log = logging.getLogger(__name__)
+
+
+class Demand(Protocol):
+    """Says how many replicas there should be, given how many live."""
+
+    def desired(self, replicas: int, now_s: float) -> int: ...
+
+
+class RequestDemand:
+    """Follows the concurrency of requests."""
+
+    def __init__(self, meter: ConcurrencyMeter, config: ScaleConfig) -> None:
+        self._meter = meter
+        self._config = config
+
+    def desired(self, replicas: int, now_s: float) -> int:
+        meter, config = self._meter, self._config
+        load = Load(
+            demand=meter.level,
+            burst_average=meter.average(config.burst_window_s, now_s),
+            stable_average=meter.average(config.stable_window_s, now_s),
+            last_active_s=meter.last_active_s,
+            replicas=replicas,
+        )
+        return decide(load, now_s, config)
+
+
+class Revision:
+    """Call `reconcile` whenever something may have changed; it decides at once and acts in tasks of its own."""
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        launcher: Launcher,
+        prober: Prober,
+        settings: EmulatorSettings,
+        *,
+        demand: Demand | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spec = spec
+        self.meter = ConcurrencyMeter(clock())
+        self.activator: Activator[Replica] = Activator(spec.concurrency, self._demand_changed)
+        self.invocations = 0
+        self.starts = 0
+        self.failures = 0
+        self.reason = ""
+        self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
+        self.replicas: list[Replica] = []
+        self._launcher = launcher
+        self._prober = prober
+        self._settings = settings
+        self._clock = clock
+        self._demand = demand or RequestDemand(self.meter, scale_config(spec, settings))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._not_before_s = 0.0
+        self._poked = False
+        self._stopping = False
+
+    @property
+    def awake(self) -> bool:
+        return bool(self.replicas or self.meter.level or self.spec.min_scale)
+
+    @property
+    def ready(self) -> int:
+        return len(self.activator.backends)
+
+    def reconcile(self) -> None:
+        self._poked = False
+        if self._stopping:
+            return
+        now_s = self._clock()
+        living = [replica for replica in self.replicas if replica.state in ("starting", "ready")]
+        desired = self._demand.desired(len(living), now_s)
+        if desired > len(living):
+            self._start(desired - len(living), now_s)
+        elif desired < len(living):
+            self._retire(living, len(living) - desired)
+
+    def poke(self) -> None:
+        """Reconcile soon, once, however often this is called."""
+        if not self._poked:
+            self._poked = True
+            asyncio.get_running_loop().call_soon(self.reconcile)
+
+    async def stop(self, drain_s: float) -> None:
+        """Ends all replicas, after the requests they have; no new ones start."""
+        self._stopping = True
+        self._retire(self.replicas, len(self.replicas), drain_s)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=drain_s + self._settings.grace_s)
+        await asyncio.gather(*(replica.process.stop(0) for replica in self.replicas))
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _demand_changed(self, by: int) -> None:
+        self.meter.change(by, self._clock())
+        if by > 0 and self.activator.queued:
+            self.poke()
+
+    def _start(self, count: int, now_s: float) -> None:
+        if now_s < self._not_before_s:
+            return
+        for _ in range(count):
+            try:
+                replica = self._launcher.launch(self.spec)
+            except SluiceError as exc:
+                self._failed(exc.message)
+                return
+            self.starts += 1
+            self.replicas.append(replica)
+            replica.process.exited.add_done_callback(partial(self._exited, replica))
+            self._run(self._make_ready(replica), f"start {replica.name}")
+
+    async def _make_ready(self, replica: Replica) -> None:
+        ready = await self._prober.until_ready(replica, self.spec, self._settings.start_timeout_s)
+        if replica.state != "starting" or not replica.process.alive:
+            return
+        if ready:
+            replica.became_ready()
+            self.activator.add(replica)
+        else:
+            replica.fate = f"not ready after {self._settings.start_timeout_s:g} s"
+            await replica.process.stop(0)
+
+    def _retire(self, living: list[Replica], count: int, drain_s: float | None = None) -> None:
+        """The emptiest first, and of those the youngest."""
+        candidates = [replica for replica in reversed(living) if replica.state in ("starting", "ready")]
+        order = sorted(candidates, key=lambda replica: replica.in_flight)
+        for replica in order[:count]:
+            self.activator.remove(replica)
+            patience_s = self.spec.resources.timeout_s if drain_s is None else drain_s
+            self._run(replica.retire(patience_s, self._settings.grace_s), f"retire {replica.name}")
+            replica.state = "draining"
+
+    def _exited(self, replica: Replica, exited: "asyncio.Future[int]") -> None:
+        code = exited.result()
+        if replica.cold_start is not None:
+            self.cold_starts.append(replica.cold_start)
+        unexpected = replica.state != "draining" and not self._stopping
+        was_steady = replica.ready_s is not None and time.monotonic() - replica.ready_s >= STEADY_S
+        replica.state = "gone"
+        self.activator.remove(replica)
+        self.replicas.remove(replica)
+        if was_steady or (self.spec.queue and code == 0):
+            self.failures = 0
+        if unexpected:
+            self._run(asyncio.to_thread(kill_session, replica.process.pid), f"sweep {replica.name}")
+            self._lost(replica, code, counts=not was_steady and not (self.spec.queue and code == 0))
+
+    def _lost(self, replica: Replica, code: int, *, counts: bool) -> None:
+        last = self._launcher.log_of(self.spec.name).tail(1)
+        said = f": {last[0].text[:300]}" if last and last[0].instance == replica.name else ""
+        reason = (replica.fate or describe_exit(code)) + (said if code > 0 else "")
+        if counts:
+            self._failed(reason)
+        else:
+            self.reason = reason
+            self.poke()
+
+    def _failed(self, reason: str) -> None:
+        """The next start waits, longer each time in a row."""
+        self.failures += 1
+        self.reason = reason
+        delay_s = crash_delay_s(self.failures)
+        self._not_before_s = self._clock() + delay_s
+        _log.warning("%s: %s; next start in %.2f s", self.spec.name, reason, delay_s)
+        asyncio.get_running_loop().call_later(delay_s, self.poke)
+
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def scale_config(spec: FunctionSpec, settings: EmulatorSettings) -> ScaleConfig:
+    return ScaleConfig(
+        min_scale=spec.min_scale,
+        max_scale=max(spec.max_scale, spec.min_scale),
+        target=target_concurrency(spec.concurrency, spec.labels.get("com.openfaas.scale.target")),
+        idle_s=settings.idle_s if spec.idle_s is None else spec.idle_s,
+    )

@@ -1,0 +1,106 @@
+"""Which request goes where on the emulator's port."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from emulator.asgi import App, Receive, Scope, Send, answer, answer_json, answer_text
+from emulator.fleet import Fleet
+from emulator.launcher import Launcher
+from emulator.logs import LogLine, RotatingLog
+from emulator.proxy import Proxy
+
+FUNCTION = b"/function/"
+
+
+class Routes:
+    """`ready` and `status` are asked at each request. `prefixes` sends paths straight to functions, longest first."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        proxy: Proxy,
+        launcher: Launcher,
+        broker: App | None,
+        prefixes: Sequence[tuple[str, str]],
+        ready: Callable[[], bool],
+        status: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._fleet = fleet
+        self._proxy = proxy
+        self._launcher = launcher
+        self._broker = broker
+        self._prefixes = [(prefix.encode(), function) for prefix, function in prefixes]
+        self._ready = ready
+        self._status = status
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: bytes = scope["raw_path"]
+        if path.startswith(FUNCTION):
+            await self._function(scope, receive, send, path)
+        elif path.startswith(b"/broker/") and self._broker is not None:
+            await self._broker(scope, receive, send)
+        elif path == b"/healthz":
+            await answer_text(send, *((200, "ok") if self._ready() else (503, "starting")))
+        elif path == b"/status":
+            await answer_json(send, 200, self._status())
+        elif path.startswith(b"/logs/"):
+            await self._logs(scope, receive, send, path.removeprefix(b"/logs/").decode("latin-1"))
+        else:
+            await self._by_prefix(scope, receive, send, path)
+
+    async def _function(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
+        name, slash, rest = path.removeprefix(FUNCTION).partition(b"/")
+        await self._forward(name.decode("latin-1"), scope, receive, send, slash + rest or b"/")
+
+    async def _by_prefix(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
+        for prefix, function in self._prefixes:
+            if path == prefix or prefix == b"/" or path.startswith(prefix + b"/"):
+                await self._forward(function, scope, receive, send, path)
+                return
+        await answer_text(send, 404, "404 page not found")
+
+    async def _forward(self, name: str, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
+        revision = self._fleet.find(name)
+        if revision is None:
+            await answer_text(send, 404, f"error finding function {name}: not deployed")
+        else:
+            await self._proxy.forward(revision, scope, receive, send, path)
+
+    async def _logs(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        """`?tail=N` lines, and with `follow=true` those to come, until the caller goes away."""
+        revision = self._fleet.find(name)
+        if revision is None:
+            await answer_text(send, 404, f"error finding function {name}: not deployed")
+            return
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        count = int(query["tail"][0]) if query.get("tail", [""])[0].isdigit() else None
+        log = self._launcher.log_of(revision.spec.name)
+        if query.get("follow", ["false"])[0] not in ("true", "1"):
+            await answer(send, 200, b"".join(_line(line) for line in log.tail(count)))
+            return
+        following = asyncio.create_task(_follow(log, count, send), name=f"follow {name}")
+        leaving = asyncio.create_task(_until_disconnect(receive), name=f"follower of {name}")
+        try:
+            await asyncio.wait({following, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            following.cancel()
+            leaving.cancel()
+
+
+async def _follow(log: RotatingLog, count: int | None, send: Send) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for line in log.follow(count):
+        await send({"type": "http.response.body", "body": _line(line), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _line(line: LogLine) -> bytes:
+    return f"{line.timestamp} {line.instance} {line.text}\n".encode()

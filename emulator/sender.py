@@ -1,0 +1,81 @@
+"""Sends the broker's and the ticks' requests: to functions without a detour through our own port, else by HTTP."""
+
+import asyncio
+import io
+from typing import Literal
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from emulator.activator import QueueFull
+from emulator.broker.ports import Answer, FunctionDestination, Headers, Unreachable, UriDestination
+from emulator.fleet import Fleet
+from emulator.revision import Revision
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+class FunctionSender:
+    """Answers what a function's proxy would: 404 for a name nobody knows, 503 when too many wait, 504 in the end."""
+
+    def __init__(self, fleet: Fleet, session: aiohttp.ClientSession) -> None:
+        self._fleet = fleet
+        self._session = session
+
+    async def send(
+        self,
+        destination: FunctionDestination | UriDestination,
+        headers: Headers,
+        body: bytes,
+        *,
+        method: Literal["POST", "GET"] = "POST",
+    ) -> Answer:
+        try:
+            if isinstance(destination, UriDestination):
+                return await self._request(method, destination.url, headers, body)
+            revision = self._fleet.find(destination.name)
+            if revision is None:
+                return Answer(404)
+            return await self._to_function(revision, method, destination.path or "/", headers, body)
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise Unreachable(f"{destination.url}: {type(exc).__name__}") from exc
+
+    async def _to_function(self, revision: Revision, method: str, path: str, headers: Headers, body: bytes) -> Answer:
+        revision.invocations += 1
+        try:
+            async with asyncio.timeout(revision.spec.resources.timeout_s):
+                replica = await revision.activator.acquire()
+                try:
+                    return await self._request(method, replica.base_url + path, headers, body)
+                finally:
+                    replica.answered()
+                    revision.activator.release(replica)
+        except QueueFull:
+            return Answer(503)
+        except TimeoutError:
+            return Answer(504)
+
+    async def _request(self, method: str, url: str, headers: Headers, body: bytes) -> Answer:
+        async with self._session.request(
+            method,
+            URL(url, encoded=True),
+            headers=CIMultiDict(headers),
+            data=io.BytesIO(body) if body else None,
+            allow_redirects=False,
+        ) as response:
+            content = await _bounded(response)
+            lowered = [
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.raw_headers
+            ]
+            return Answer(response.status, lowered, content)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """Raises `ValueError` for an answer that is too long, or for ever."""
+    pieces = bytearray()
+    async for piece in response.content.iter_any():
+        pieces += piece
+        if len(pieces) > MAX_ANSWER_BYTES:
+            raise ValueError("the answer is too long")
+    return bytes(pieces)

@@ -1,0 +1,91 @@
+"""Sends what PingSources ask for, when they ask for it, and where an annotation says so only while there is work."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from emulator.broker.event import Event, binary_headers
+from emulator.broker.ports import BrokerDestination, Sender, Unreachable
+from emulator.eventing import PingSource
+from emulator.ping import next_tick
+
+ONLY_WHEN = "dev.sluice/only-when-sql"
+LONGEST_SLEEP_S = 3600.0
+
+_log = logging.getLogger(__name__)
+
+Gate = Callable[[str], Awaitable[bool]]
+
+
+class Brokers(Protocol):
+    async def accept(self, namespace: str, name: str, event: Event) -> int: ...
+
+
+async def always(_: str) -> bool:
+    return True
+
+
+def ping_event(source: PingSource, now: datetime) -> Event:
+    """The event that Knative's PingSource sends."""
+    attributes = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": f"/apis/v1/namespaces/{source.namespace}/pingsources/{source.name}",
+        "type": "dev.knative.sources.ping",
+        "time": now.isoformat().replace("+00:00", "Z"),
+        **dict(source.extensions),
+    }
+    if source.content_type:
+        attributes["datacontenttype"] = source.content_type
+    return Event(attributes, source.data)
+
+
+class Ticker:
+    """`gate` answers the SQL of the annotation. A tick that fails is not repeated: the next one comes."""
+
+    def __init__(
+        self,
+        source: PingSource,
+        brokers: Brokers,
+        sender: Sender,
+        gate: Gate = always,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._source = source
+        self._brokers = brokers
+        self._sender = sender
+        self._gate = gate
+        self._now = now
+
+    async def run(self) -> None:
+        while True:
+            now = self._now()
+            due = next_tick(self._source.schedule, self._source.timezone, now)
+            if due is None:
+                return
+            wait_s = (due - now).total_seconds()
+            await asyncio.sleep(min(wait_s, LONGEST_SLEEP_S))
+            if wait_s <= LONGEST_SLEEP_S:
+                await self.tick()
+
+    async def tick(self) -> bool:
+        """Whether an event was sent."""
+        condition = self._source.annotations.get(ONLY_WHEN)
+        if condition is not None and not await self._gate(condition):
+            return False
+        event = ping_event(self._source, self._now())
+        try:
+            await self._deliver(event)
+        except Unreachable as exc:
+            _log.warning("tick %s was not delivered: %s", self._source.name, exc)
+        return True
+
+    async def _deliver(self, event: Event) -> None:
+        sink = self._source.sink
+        if isinstance(sink, BrokerDestination):
+            await self._brokers.accept(sink.namespace, sink.name, event)
+        else:
+            await self._sender.send(sink, binary_headers(event), event.body)
