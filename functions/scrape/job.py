@@ -39,6 +39,7 @@ from shared.workqueue.wake import Waker
 
 SOURCE = "/functions/scrape"
 OUTAGE_WAIT_S = 15.0
+SWEEP_EVERY_S = 2.0
 
 
 def run(slot: int) -> None:
@@ -50,7 +51,7 @@ def run(slot: int) -> None:
     waker = Waker(settings.wake.redis_url, QUEUE, TASK, slots=settings.wake.slots)
 
     async def work(stop: asyncio.Event, saturated: Callable[[], Awaitable[None]]) -> DrainReport:
-        async with _desk(settings, open_sink(sink_settings, signer, PATIENT), path) as desk:
+        async with open_desk(settings, open_sink(sink_settings, signer, PATIENT), path) as desk:
             return await desk.drain(stop, saturated)
 
     with living_parser(settings.parser_socket) as path:
@@ -81,7 +82,8 @@ async def open_scraper(
 
 
 @asynccontextmanager
-async def _desk(settings: JobSettings, sink: OpenSink, parser_path: str) -> AsyncIterator["Desk"]:
+async def open_desk(settings: JobSettings, sink: OpenSink, parser_path: str) -> AsyncIterator["Desk"]:
+    """Owns the sink from here on."""
     objects = ObjectStore.open(settings.object_store_url, os.environ)
     try:
         async with await Store.open(settings.database_url) as store:
@@ -150,7 +152,7 @@ class Desk:
         )
 
     async def _sweep(self) -> None:
-        swept = await sweep(self.store, now(), Policy(max_attempts=self.settings.max_attempts), every_s=2.0)
+        swept = await sweep(self.store, now(), Policy(max_attempts=self.settings.max_attempts), every_s=SWEEP_EVERY_S)
         for event in swept.events:
             await self.sink.publish(event)
             await mark_published(self.store, [event.id], now())

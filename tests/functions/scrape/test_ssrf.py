@@ -93,7 +93,7 @@ class _Everything(dict[str, list[list[str]]]):
     def __init__(self, lists: list[list[str]]) -> None:
         self._lists = lists
 
-    def get(self, host: str, default: object = None) -> list[list[str]]:  # type: ignore[override]
+    def get(self, host: str, default: object = None) -> list[list[str]]:
         if host in self:
             return self[host]
         return [[host]] if ":" in host or host.replace(".", "").isdigit() else self._lists

@@ -1,0 +1,239 @@
+"""The worker from wake-up to signed events, with everything around it real."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from functions.scrape.handler import open_desk as open_function
+from functions.scrape.handler import scrape_page, wake_workers
+from functions.scrape.job import open_desk
+from functions.scrape.parsing import parser_process
+from functions.scrape.settings import FetchSettings, JobSettings, WakeSettings
+from shared.auth.context import CallerContext
+from shared.contracts.envelope import from_event, to_event
+from shared.contracts.jobs import JobSubmitted
+from shared.contracts.payload import ObjectRef
+from shared.contracts.stages import DocumentScraped, ScrapeRequested, StageFailed
+from shared.errors import InvalidInput, Permanent
+from shared.events.codec import decode
+from shared.events.event import CloudEvent, Json
+from shared.events.signing import Signer
+from shared.objects import ObjectStore
+from shared.settings import Environment
+from shared.store.store import Store
+from shared.store.submit import CorpusDefaults, submit_job
+from shared.workqueue.drain import DrainReport
+from tests.functions.scrape.world import PAGE
+from tests.local_http import asgi, closed_port, serving, until
+
+KEY = b"k" * 32
+ASKED = CloudEvent("e", "/functions/orchestrator", ScrapeRequested.event_type)
+
+
+@dataclass
+class Inbox:
+    """A sink that keeps what it gets."""
+
+    events: list[CloudEvent] = field(default_factory=list)
+
+    async def publish(self, event: CloudEvent) -> None:
+        self.events.append(event)
+
+    async def close(self) -> None:
+        pass
+
+    def by_document(self) -> dict[UUID, DocumentScraped | StageFailed]:
+        payloads = [from_event(event) for event in self.events]
+        return {p.document_id: p for p in payloads if isinstance(p, DocumentScraped | StageFailed)}
+
+
+@pytest.fixture(scope="module")
+def parser_path() -> Iterator[str]:
+    with parser_process() as path:
+        yield path
+
+
+async def site(request: Request) -> Response:
+    match request.url.path:
+        case "/robots.txt":
+            return Response(b"user-agent: *\ndisallow: /private")
+        case "/gone":
+            return Response(status_code=404)
+        case "/busy":
+            return Response(status_code=503, headers={"retry-after": "7"})
+        case "/moved":
+            return Response(status_code=301, headers={"location": request.query_params["to"]})
+        case path:
+            body = PAGE.replace(b"Some words", f"Words of {path}".encode())
+            return Response(body, media_type="text/html", headers={"etag": '"1"'})
+
+
+def variables(database: str, folder: Path, **more: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "OBJECT_STORE_URL": f"file://{folder}/objects",
+        "LINGER_SECONDS": "0.05",
+        "SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8",
+        "SCRAPE_DOMAIN_DELAY_SECONDS": "0",
+        "SECRETS_DIR": str(folder / "secrets"),
+    } | more
+
+
+async def submit(store: Store, urls: Sequence[str], delay_s: float = 0.0) -> dict[str, UUID]:
+    """A job of these URLs; answers its documents."""
+    ref = ObjectRef(key="corpora/x/urls/" + "0" * 64, sha256="0" * 64, size_bytes=1)
+    payload = JobSubmitted(job_id=uuid4(), caller_id="alice", corpus="default", urls=ref, count=len(urls))
+    event = to_event(payload, source="/gateway", cause=None, time=datetime.now(UTC))
+    await submit_job(store, event, payload, urls, CorpusDefaults("m", 8, 250, 25, delay_s), datetime.now(UTC))
+    rows = await store.fetch("SELECT url, id FROM documents")
+    return {row["url"]: row["id"] for row in rows}
+
+
+async def run(env: dict[str, str], sink: Inbox, parser_path: str) -> DrainReport:
+    async def saturated() -> None:
+        pass
+
+    async with open_desk(JobSettings.read(Environment(env)), sink, parser_path) as desk:
+        return await desk.drain(asyncio.Event(), saturated)
+
+
+async def test_every_page_ends_as_an_event_of_its_own(
+    store: Store, database: str, tmp_path: Path, parser_path: str
+) -> None:
+    sink = Inbox()
+    async with serving(asgi(site)) as address:
+        paths = ["/a", "/b", "/gone", "/private/x", "/busy"]
+        documents = await submit(store, [address + path for path in paths])
+        report = await run(variables(database, tmp_path), sink, parser_path)
+    results = {path: sink.by_document()[documents[address + path]] for path in paths}
+    assert report == DrainReport(claimed=5, published=5)
+    objects = ObjectStore.open(f"file://{tmp_path}/objects", {})
+    for path in ("/a", "/b"):
+        scraped = results[path]
+        assert isinstance(scraped, DocumentScraped)
+        assert scraped.text is not None
+        assert await objects.get(scraped.text) == f"Words of {path} to read.".encode()
+        assert (scraped.title, scraped.etag, scraped.final_url) == ("A page", '"1"', address + path)
+    failures = {path: results[path] for path in ("/gone", "/private/x", "/busy")}
+    assert {path: (f.kind, f.code) for path, f in failures.items() if isinstance(f, StageFailed)} == {
+        "/gone": ("permanent", "http_404"),
+        "/private/x": ("permanent", "robots_disallowed"),
+        "/busy": ("transient", "http_503"),
+    }
+
+
+async def test_the_same_claim_reports_under_the_same_id(
+    store: Store, database: str, tmp_path: Path, parser_path: str
+) -> None:
+    ids = []
+    async with serving(asgi(site)) as address:
+        await submit(store, [address + "/a"])
+        for _ in range(2):
+            sink = Inbox()
+            await run(variables(database, tmp_path), sink, parser_path)
+            ids += [event.id for event in sink.events]
+            # As if the worker had died after it published: the sweeper would hand out a new token, not the same one.
+            await store.fetch("UPDATE documents SET state = 'pending', token = token - 1, lease_until = NULL")
+    assert len(ids) == 2
+    assert ids[0] == ids[1]
+
+
+async def test_a_redirect_to_a_domain_that_is_busy_goes_on_later(
+    store: Store, database: str, tmp_path: Path, parser_path: str
+) -> None:
+    sink = Inbox()
+    async with serving(asgi(site)) as there, serving(asgi(site)) as here:
+        env = variables(database, tmp_path, SCRAPE_DOMAIN_DELAY_SECONDS="30")
+        documents = await submit(store, [f"{here}/moved?to={there}/b", f"{there}/a"], delay_s=30.0)
+        report = await run(env, sink, parser_path)
+        assert (report.claimed, report.published) == (2, 1)
+        row = await store.fetch_row(
+            "SELECT fetch_url, not_before > now() + interval '5 s' AS later FROM documents WHERE id = $1",
+            documents[f"{here}/moved?to={there}/b"],
+        )
+    assert row is not None
+    assert (row["fetch_url"], row["later"]) == (f"{there}/b", True)
+
+
+@contextmanager
+def worker(env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen([sys.executable, "-m", "functions.scrape.worker"], env=os.environ | env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_an_event_wakes_the_worker_and_the_page_comes_back_signed(
+    store: Store, database: str, redis_url: str, tmp_path: Path
+) -> None:
+    received: list[CloudEvent] = []
+
+    async def broker(request: Request) -> Response:
+        received.append(decode(request.headers, await request.body()))
+        return Response(status_code=202)
+
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/event-signing-key").write_bytes(KEY)
+    async with serving(asgi(site)) as address, serving(asgi(broker)) as ingress:
+        documents = await submit(store, [address + "/a"])
+        env = variables(database, tmp_path, REDIS_URL=redis_url, BROKER_URL=ingress, PORT=str(closed_port()))
+        settings = Environment(env)
+        async with open_function(WakeSettings.read(settings), FetchSettings.read(settings)) as function:
+            await wake_workers(ScrapeRequested(reason="submitted"), function, ASKED)
+        with worker(env) as process:
+            await until(lambda: bool(received), timeout_s=40)
+            process.terminate()
+            assert process.wait(10) == 0
+    Signer([KEY]).verify(received[0])
+    assert received[0].type == DocumentScraped.event_type
+    assert received[0].subject == str(documents[address + "/a"])
+
+
+@asynccontextmanager
+async def calling() -> AsyncIterator[object]:
+    env = Environment({"REDIS_URL": "redis://127.0.0.1:1/0", "SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8"})
+    async with open_function(WakeSettings.read(env), FetchSettings.read(env)) as function:
+
+        async def call(body: Json) -> Json:
+            caller = CallerContext("c", "user", "free", frozenset(), "r")
+            return await scrape_page(body, caller, function)
+
+        yield call
+
+
+async def test_a_caller_gets_one_page_at_once() -> None:
+    async with serving(asgi(site)) as address, calling() as call:
+        answer = await call({"url": f"{address}/moved?to=/a"})  # type: ignore[operator]
+        with pytest.raises(Permanent) as refused:
+            await call({"url": f"{address}/gone"})  # type: ignore[operator]
+    assert answer == {
+        "url": f"{address}/moved?to=/a",
+        "final_url": f"{address}/a",
+        "text": "Words of /a to read.",
+        "title": "A page",
+        "author": None,
+        "date": None,
+        "language": None,
+    }
+    assert refused.value.code == "http_404"
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"url": 7}, {"url": "no url"}, {"url": "ftp://example.com/"}])
+async def test_a_caller_who_names_no_page_is_told(body: Json) -> None:
+    async with calling() as call:
+        with pytest.raises(InvalidInput):
+            await call(body)  # type: ignore[operator]

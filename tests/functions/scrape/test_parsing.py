@@ -1,0 +1,129 @@
+"""The parser process: hostile pages end in it, and nothing else does."""
+
+import asyncio
+import gzip
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import psutil
+import pytest
+
+from functions.scrape.frames import Page, Text
+from functions.scrape.parsing import PAGES_PER_CHILD, Parser, living_parser, parser_process
+from shared.errors import Interrupted, Permanent
+from tests.local_http import until
+
+CPU_S = 1.0
+SLOW = b"<html><body>" + b"<a href=x>y</a>" * 600_000
+
+
+@pytest.fixture(scope="module")
+def path() -> Iterator[str]:
+    with parser_process(CPU_S) as path:
+        yield path
+
+
+@pytest.fixture
+async def parser(path: str) -> AsyncIterator[Parser]:
+    parser = Parser(path, connections=2, page_cpu_s=CPU_S)
+    yield parser
+    parser.close()
+
+
+def page(body: bytes, **fields: str) -> Page:
+    return Page(None, "html", fields.get("content_type"), fields.get("content_encoding"), body)
+
+
+async def test_a_page_is_unpacked_decoded_and_read(parser: Parser) -> None:
+    body = gzip.compress("<html lang=de><title>Titel</title><p>Grüße</p></html>".encode("cp1252"))
+    text = await parser.read(page(body, content_type="text/html; charset=latin1", content_encoding="gzip"))
+    assert text == Text(text="Grüße", title="Titel", language="de")
+
+
+async def test_a_page_that_takes_too_long_is_given_up_and_the_next_is_read(parser: Parser) -> None:
+    with pytest.raises(Permanent) as given_up:
+        await parser.read(page(SLOW))
+    assert given_up.value.code == "extraction_timeout"
+    assert (await parser.read(page(b"<p>still here</p>"))).text == "still here"
+
+
+async def test_a_page_that_is_too_large_says_so(parser: Parser) -> None:
+    with pytest.raises(Permanent) as refused:
+        await parser.read(page(b"<p>words</p>" * 5_000_000))
+    assert refused.value.code == "page_too_large"
+
+
+async def test_a_child_that_died_idle_is_replaced(parser: Parser) -> None:
+    await parser.read(page(b"<p>first</p>"))
+    for child in _children():
+        child.kill()
+    assert (await parser.read(page(b"<p>second</p>"))).text == "second"
+
+
+async def test_a_child_that_dies_of_a_page_costs_that_page_only() -> None:
+    """Its child ends long before the time that the asking side knows of: to that side, a crash."""
+    with parser_process(page_cpu_s=0.2) as path:
+        parser = Parser(path, connections=1, page_cpu_s=60)
+        with pytest.raises(Permanent) as given_up:
+            await parser.read(page(SLOW))
+        assert given_up.value.code == "extraction_crashed"
+        assert (await parser.read(page(b"<p>still here</p>"))).text == "still here"
+        parser.close()
+
+
+async def test_children_are_replaced_after_many_pages(parser: Parser) -> None:
+    await asyncio.gather(*(parser.read(page(b"<p>word</p>")) for _ in range(PAGES_PER_CHILD * 2 + 10)))
+    assert (await parser.read(page(b"<p>more</p>"))).text == "more"
+
+
+async def test_a_parser_that_is_gone_costs_the_page_nothing() -> None:
+    parser = Parser("/nowhere/socket")
+    with pytest.raises(Interrupted) as interrupted:
+        await parser.read(page(b"<p>x</p>"))
+    assert interrupted.value.retry_after_s
+
+
+def test_it_knows_no_secrets() -> None:
+    os.environ["SLUICE_TEST_SECRET"] = "hidden"
+    try:
+        with parser_process():
+            process = _processes()[-1]
+            assert "hidden" not in process.environ().values()
+            assert process.environ().get("DATABASE_URL") is None
+    finally:
+        del os.environ["SLUICE_TEST_SECRET"]
+
+
+async def test_it_ends_with_its_block_and_one_that_lives_is_used_again() -> None:
+    with parser_process() as path:
+        process = _processes()[-1]
+        with living_parser(path) as same:
+            assert same == path
+    await until(lambda: not process.is_running())
+    with living_parser(path) as other:
+        assert other != path
+
+
+async def test_it_ends_when_its_parent_is_killed() -> None:
+    script = (
+        "import time; from functions.scrape.parsing import parser_process\n"
+        "with parser_process(): print('up', flush=True); time.sleep(60)"
+    )
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    await parent.stdout.readline()
+    orphan = psutil.Process(parent.pid).children()[0]
+    parent.send_signal(signal.SIGKILL)
+    await parent.wait()
+    await until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+
+
+def _processes() -> list[psutil.Process]:
+    found = [child for child in psutil.Process().children() if "functions.scrape.parser" in child.cmdline()]
+    return sorted(found, key=lambda child: child.pid)
+
+
+def _children() -> list[psutil.Process]:
+    return [child for process in _processes() for child in process.children()]
