@@ -9,7 +9,8 @@ from functions.chunk.spans import Tokens
 PARAGRAPH, LINE, SENTENCE, WORD = 3, 2, 1, 0
 
 _CLOSERS = r"\"'”’»)\]」』）"
-_BREAK = re.compile(rf"[.!?…]++[{_CLOSERS}]*+\s++|\n\s*+|[。！？｡]++[{_CLOSERS}]*+\s*+")
+# A run of full stops is looked at from its first one only: a megabyte of them must not cost a megabyte squared.
+_BREAK = re.compile(rf"(?<![.!?…])[.!?…]++[{_CLOSERS}]*+\s++|\n\s*+|[。！？｡]++[{_CLOSERS}]*+\s*+")
 
 
 class Break(NamedTuple):

@@ -59,7 +59,7 @@ def _json_object(body: bytes) -> dict[str, Json]:
 
 def _inputs(value: Json) -> tuple[list[str], list[Tokens]]:
     if isinstance(value, str):
-        return _texts([value]), []
+        return checked_texts([value]), []
     if not isinstance(value, list) or not value:
         raise InvalidInput(
             "input_invalid", "input is a text, or a list with at least one text or token list", field="input"
@@ -69,13 +69,14 @@ def _inputs(value: Json) -> tuple[list[str], list[Tokens]]:
     if len(value) > MAX_ITEMS:
         raise TooLarge("input_too_many", f"input has more than {MAX_ITEMS} items", field="input")
     if all(isinstance(item, str) for item in value):
-        return _texts(cast("list[str]", value)), []
+        return checked_texts(cast("list[str]", value)), []
     if all(_is_token_list(item) for item in value):
         return [], cast("list[Tokens]", value)
     raise InvalidInput("input_invalid", "input must be only texts, or only lists of token ids", field="input")
 
 
-def _texts(texts: list[str]) -> list[str]:
+def checked_texts(texts: list[str]) -> list[str]:
+    """The same, or `InvalidInput` for what is no Unicode text."""
     try:
         for text in texts:
             text.encode()

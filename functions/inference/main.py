@@ -1,25 +1,29 @@
 """The inference function: an OpenAI-compatible embeddings endpoint on CPU, for development and small corpora."""
 
 import os
+from collections.abc import Mapping
+from functools import partial
 
 from functions.inference.handler import Engine, Settings, embeddings, model_card, models, open_engine
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
+from shared.runtime.host import serve
 from shared.settings import Environment
 
 BODY_BYTES = 8 * 1024 * 1024
 
 
 def build() -> Function[Engine]:
-    """Reads the environment."""
-    return build_from(Environment(os.environ))
+    """Reads this process's environment."""
+    return wire(os.environ)
 
 
-def build_from(env: Environment) -> Function[Engine]:
+def wire(variables: Mapping[str, str]) -> Function[Engine]:
+    env = Environment(variables)
     settings = Settings.read(env)
     return Function(
         name="inference",
-        open=lambda: open_engine(settings),
+        open=partial(open_engine, settings),
         routes={
             ("POST", "/v1/embeddings"): embeddings,
             ("GET", "/v1/models"): models,
@@ -32,6 +36,4 @@ def build_from(env: Environment) -> Function[Engine]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    from shared.runtime.host import serve
-
     serve(build())

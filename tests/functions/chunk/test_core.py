@@ -134,12 +134,19 @@ def test_a_word_longer_than_the_limit_is_cut_and_counted_on_its_own(chunker: Chu
 
 def test_an_unknown_word_of_any_length_makes_chunks_of_bounded_length(chunker: Chunker) -> None:
     sizes = Sizes(250, 50)
-    spans = check(chunker, "ก" * 1_000_000, sizes)
+    spans = check(chunker, "ก" * 100_000, sizes)
     assert max(span.end - span.start for span in spans) <= sizes.max_chars
 
 
 def test_white_space_of_any_length_between_words_costs_no_chunk(chunker: Chunker) -> None:
     assert check(chunker, "a" + " " * 1_000_000 + "b", Sizes(250, 50)) == [Span(0, 1, 1), Span(1_000_001, 1_000_002, 1)]
+
+
+@pytest.mark.parametrize(
+    "pattern", [".", ". ", '."', "\n", "日", "한", "[SEP]", "\u0301", "a\u200b", "x\n", "。", "😀"]
+)
+def test_a_monotonous_text_takes_no_longer_than_another(chunker: Chunker, pattern: str) -> None:
+    check(chunker, pattern * 60_000, Sizes(250, 50))
 
 
 def test_reading_in_pieces_equals_reading_in_one_go(chunker: Chunker) -> None:
