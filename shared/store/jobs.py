@@ -24,7 +24,7 @@ from shared.pipeline.policy import Policy
 from shared.pipeline.states import State, job_status
 from shared.store import outbox
 from shared.store.nudges import nudge
-from shared.store.outgoing import SOURCE, emitted
+from shared.store.outgoing import SOURCE
 from shared.store.queries import load
 from shared.store.store import Store
 from shared.store.views import view_of
@@ -70,8 +70,7 @@ async def replay_job(
         if await connection.fetchval(_SQL["lock_job"], payload.job_id, payload.caller_id) is None:
             return []
         moves = await _restart(connection, payload, now)
-        hints = [emitted(hint, event, now) for hint in _hints(moves)]
-        await outbox.note(connection, hints, now)
+        hints = await outbox.note_hints(connection, _hints(moves), event, now)
     return hints + await nudge(store, now, policy)
 
 

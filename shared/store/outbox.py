@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from shared.contracts.envelope import to_event
+from shared.contracts.stages import EmbedRequested, ScrapeRequested, WorkReady
 from shared.events.codec import STRUCTURED, decode, encode_structured
 from shared.events.event import CloudEvent
+from shared.store.outgoing import SOURCE
 from shared.store.queries import load
 from shared.store.store import Store
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 GRACE_S: Final = 30.0  # so long the writer itself has to publish, before the sweeper does
 _SQL: Final = load("outbox")
+_STAGE: Final[dict[type[WorkReady], str]] = {ScrapeRequested: "scrape", EmbedRequested: "embed"}
 
 
 def columns(events: Sequence[CloudEvent]) -> tuple[list[UUID], list[str]]:
@@ -29,6 +33,16 @@ def due_at(now: datetime) -> datetime:
 async def note(connection: "Connection", events: Sequence[CloudEvent], now: datetime) -> None:
     """Within the transaction of the change."""
     await connection.execute(_SQL["note"], *columns(events), due_at(now))
+
+
+async def note_hints(
+    connection: "Connection", hints: Sequence[WorkReady], cause: CloudEvent, now: datetime
+) -> list[CloudEvent]:
+    """Notes that these stages have work, within the transaction that made it."""
+    events = [to_event(hint, source=SOURCE, cause=cause, time=now) for hint in hints]
+    await note(connection, events, now)
+    await connection.execute(_SQL["told"], [f"wake {_STAGE[type(hint)]}" for hint in hints], now)
+    return events
 
 
 async def mark_published(store: Store, event_ids: Sequence[str], now: datetime) -> None:

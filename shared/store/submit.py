@@ -10,9 +10,8 @@ from shared.contracts.jobs import JobSubmitted
 from shared.contracts.stages import ScrapeRequested
 from shared.events.event import CloudEvent
 from shared.pipeline.domain import domain_of
-from shared.store import outbox
 from shared.store.jobs import received
-from shared.store.outgoing import emitted
+from shared.store.outbox import note_hints
 from shared.store.queries import load
 from shared.store.store import Store
 
@@ -52,9 +51,7 @@ async def submit_job(
         if not await connection.fetchval(_SQL["accept"], *job):
             return []
         await _documents(connection, payload, corpus_id, distinct, defaults.domain_delay_s, now)
-        events = [emitted(ScrapeRequested(reason="submitted"), event, now)]
-        await outbox.note(connection, events, now)
-    return events
+        return await note_hints(connection, [ScrapeRequested(reason="submitted")], event, now)
 
 
 async def _corpus(connection: "Connection", payload: JobSubmitted, defaults: CorpusDefaults, now: datetime) -> UUID:

@@ -15,3 +15,8 @@ WHERE id IN (
     FOR UPDATE SKIP LOCKED
 )
 RETURNING event;
+
+-- name: told
+-- The workers of these stages are about to hear of work, so no sweep need tell them for a while.
+UPDATE turns SET taken_at = greatest(taken_at, $2)
+WHERE what IN (SELECT t.what FROM turns t WHERE t.what = ANY ($1::text[]) FOR UPDATE SKIP LOCKED);
