@@ -90,10 +90,10 @@ def server(session: Path, owner: int) -> str:
         return address.read_text()
 
 
-def create(address: str) -> str:
+def create(address: str, template: str = _TEMPLATE) -> str:
     """A fresh database; its address."""
     name = f"t{uuid4().hex}"
-    wait_for(_execute(address, "postgres", f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"))
+    wait_for(_execute(address, "postgres", f"CREATE DATABASE {name} TEMPLATE {template}"))
     return _of(address, name)
 
 
