@@ -22,6 +22,7 @@ from shared.events.signing import Signer
 from shared.objects import ObjectStore
 from shared.pipeline.policy import Policy
 from shared.publish.open import SinkSettings, open_sink
+from shared.publish.relay import relay
 from shared.publish.sink import PATIENT, OpenSink
 from shared.settings import Environment
 from shared.store.claims import EmbedClaim, claim_embed, release, renew
@@ -98,7 +99,7 @@ class Desk:
             budget_s=settings.budget_s,
             linger_s=settings.linger_s,
             saturated=saturated,
-            sweep=self._sweep,
+            sweep=self.sweep,
         )
 
     async def index(self, stop: asyncio.Event) -> None:
@@ -106,6 +107,12 @@ class Desk:
         for corpus in self.corpora:
             if not stop.is_set():
                 await ensure_index(self.store, corpus, now(), self.settings.index_threshold)
+
+    async def sweep(self) -> None:
+        """Sets going what is overdue, for whoever it belongs to."""
+        policy = Policy(max_attempts=self.settings.max_attempts)
+        swept = await sweep(self.store, now(), policy, every_s=SWEEP_EVERY_S)
+        await relay(swept.events, self.sink, lambda ids: mark_published(self.store, ids, now()))
 
     async def _claim(self, limit: int) -> list[EmbedClaim]:
         nothing_in_hand = limit == self.settings.documents
@@ -144,13 +151,6 @@ class Desk:
         await self.sink.publish(
             to_event(payload, source=SOURCE, cause=None, time=now(), id=event_id, traceparent=claim.traceparent)
         )
-
-    async def _sweep(self) -> None:
-        policy = Policy(max_attempts=self.settings.max_attempts)
-        swept = await sweep(self.store, now(), policy, every_s=SWEEP_EVERY_S)
-        for event in swept.events:
-            await self.sink.publish(event)
-            await mark_published(self.store, [event.id], now())
 
 
 def _later(wait_s: float | None) -> datetime | None:

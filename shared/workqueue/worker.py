@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis import Redis, RedisError
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 from rq import Worker
 from rq.job import Job
 from rq.queue import Queue
@@ -62,7 +64,8 @@ def run_worker(settings: WorkerSettings, preload: Callable[[], None]) -> None:
 
 def _work(settings: WorkerSettings, tally: "_Tally") -> None:
     """Returns on a stop, after the last job, and when RQ gives up for a reason of its own: then a new worker starts."""
-    connection = Redis.from_url(settings.redis_url, socket_connect_timeout=2)
+    # RQ waits for a lost Redis by itself; the client's own patience would only keep a horse from leaving.
+    connection = Redis.from_url(settings.redis_url, socket_connect_timeout=2, retry=Retry(ConstantBackoff(0.2), 1))
     try:
         worker = _ForkingWorker(
             [settings.queue],

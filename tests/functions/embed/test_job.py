@@ -166,3 +166,20 @@ async def test_a_corpus_that_grew_large_gets_its_index(
         await run(variables(database, tmp_path, endpoint, VECTOR_INDEX_THRESHOLD="20"), Inbox())
     [row] = await store.fetch("SELECT vector_index FROM corpora")
     assert row["vector_index"] == "ready"
+
+
+async def test_while_it_works_it_sweeps_for_everybody(
+    store: Store, database: str, objects: ObjectStore, tmp_path: Path
+) -> None:
+    await add_chunked(store, objects, ["one chunk"])
+    await store.fetch("UPDATE outbox SET due_at = now() - interval '1 minute', published_at = NULL")
+    waiting = len(await store.fetch("SELECT 1 FROM outbox"))
+    sink = Inbox()
+    async with (
+        FakeEmbeddings(DIMENSION).serving() as endpoint,
+        desk(variables(database, tmp_path, endpoint), sink) as d,
+    ):
+        await d.sweep()
+    assert waiting
+    assert len(sink.events) >= waiting
+    assert await store.fetch("SELECT 1 FROM outbox WHERE published_at IS NULL") == []
