@@ -1,0 +1,139 @@
+"""The documents that a worker has in hand, each worked on by a task of its own."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+from shared.contracts.payload import Payload
+from shared.contracts.stages import FailedStage, StageFailed
+from shared.errors import Interrupted, SluiceError, Transient
+
+log = logging.getLogger(__name__)
+
+UNDELIVERED_WAIT_S = 60.0
+RELEASE_GRACE_S = 5.0
+
+
+class Claim(Protocol):
+    """A document that this worker may work on until its lease ends.
+
+    `token` fences out older holders. `deaths` counts the workers that died with it in hand: after one, nothing is
+    claimed beside it.
+    """
+
+    @property
+    def job_id(self) -> UUID: ...
+    @property
+    def document_id(self) -> UUID: ...
+    @property
+    def token(self) -> int: ...
+    @property
+    def deaths(self) -> int: ...
+
+
+C = TypeVar("C", bound=Claim)
+
+
+@dataclass(slots=True)
+class DrainReport:
+    """What one drain did. `more` says that its time was over while work was probably left."""
+
+    claimed: int = 0
+    published: int = 0
+    released: int = 0
+    lost: int = 0
+    more: bool = False
+
+
+class InHand(Generic[C]):
+    """Starts, renews and settles them. What it answers for is in `report`."""
+
+    def __init__(
+        self,
+        stage: FailedStage,
+        work: Callable[[C], Awaitable[Payload | None]],
+        publish: Callable[[Payload, C], Awaitable[None]],
+        release: Callable[[Sequence[C], float | None], Awaitable[None]],
+    ) -> None:
+        self._stage = stage
+        self._work = work
+        self._publish = publish
+        self._release = release
+        self.active: dict[asyncio.Task[None], C] = {}
+        self.report = DrainReport()
+
+    def start(self, claim: C) -> None:
+        task = asyncio.create_task(self._one(claim), name=f"document-{claim.document_id}")
+        self.active[task] = claim
+        task.add_done_callback(self.active.pop)
+        self.report.claimed += 1
+
+    async def _one(self, claim: C) -> None:
+        try:
+            payload = await self._work(claim)
+        except Interrupted as exc:
+            await self._give_back([claim], exc.retry_after_s)
+        except Exception as exc:
+            await self._deliver(self._failure(claim, exc), claim)
+        else:
+            if payload is not None:
+                await self._deliver(payload, claim)
+
+    def _failure(self, claim: C, exc: Exception) -> StageFailed:
+        if not isinstance(exc, SluiceError):
+            log.error("work failed", exc_info=exc, extra=_where(claim))
+            exc = Transient("internal_error", "the worker hit an unexpected error; its log has the details")
+        return StageFailed(
+            job_id=claim.job_id,
+            document_id=claim.document_id,
+            token=claim.token,
+            stage=self._stage,
+            kind="transient" if exc.retryable else "permanent",
+            code=exc.code,
+            message=exc.message[:500],
+            retry_after_s=exc.retry_after_s,
+        )
+
+    async def _deliver(self, payload: Payload, claim: C) -> None:
+        """A result that nobody takes is given up after the sink's own tries: the document will be done again."""
+        try:
+            await self._publish(payload, claim)
+        except SluiceError as exc:
+            log.warning("result not delivered: %s", exc.message, extra=_where(claim) | {"code": exc.code})
+            await self._give_back([claim], UNDELIVERED_WAIT_S)
+        except Exception:
+            log.exception("result not delivered", extra=_where(claim))
+        else:
+            self.report.published += 1
+
+    async def _give_back(self, claims: Sequence[C], wait_s: float | None) -> None:
+        self.report.released += len(claims)
+        try:
+            async with asyncio.timeout(RELEASE_GRACE_S):
+                await self._release(claims, wait_s)
+        except Exception:
+            log.exception("claims not released: their leases will expire")
+
+    async def renew(self, renew: Callable[[Sequence[C]], Awaitable[Collection[UUID]]]) -> None:
+        if not self.active:
+            return
+        lost = await renew(list(self.active.values()))
+        for task, claim in list(self.active.items()):
+            if claim.document_id in lost:
+                self.report.lost += 1
+                task.cancel()
+
+    async def close(self) -> None:
+        unfinished = dict(self.active)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+        if claims := [claim for task, claim in unfinished.items() if task.cancelled()]:
+            await self._give_back(claims, None)
+
+
+def _where(claim: Claim) -> dict[str, str]:
+    return {"job_id": str(claim.job_id), "document_id": str(claim.document_id)}
