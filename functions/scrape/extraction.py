@@ -51,7 +51,7 @@ _BLOCKS = frozenset(
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _UNSEEN = re.compile(r"<(script|style|template|svg|head|noscript)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
 _MARKUP = re.compile(r"<[^>]{0,10000}>")
-_GAPS = re.compile(r"[ \t\u00a0]*\n\s*")
+_BREAK = "\u2028"
 
 
 def from_html(html: str, url: str | None = None) -> Text:
@@ -110,15 +110,16 @@ def _visible(tree: HtmlElement, *furniture: str) -> HtmlElement:
 
 
 def _length(element: HtmlElement) -> int:
-    return sum(len(part.strip()) for part in element.itertext())
+    return len(" ".join("".join(element.itertext()).split()))
 
 
 def _lines(region: HtmlElement) -> str:
     """Its text, a line a block. Changes the region."""
     for element in region.iter(*_BLOCKS):
-        element.text = "\n" + " ".join((element.text or "").split("\n"))
-        element.tail = "\n" + (element.tail or "")
-    return _GAPS.sub("\n", "".join(region.itertext())).strip()
+        element.text = _BREAK + (element.text or "")
+        element.tail = _BREAK + (element.tail or "")
+    lines = (" ".join(line.split()) for line in "".join(region.itertext()).split(_BREAK))
+    return "\n".join(line for line in lines if line)
 
 
 def _without_tags(html: str) -> str:

@@ -11,9 +11,11 @@ import logging
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 from functions.scrape.body import decode, unpack
@@ -23,6 +25,7 @@ from shared.errors import Permanent, StageFailure
 PAGE_CPU_S = 20.0
 MEMORY_BYTES = 2 * 1024 * 1024 * 1024
 STACK_DEPTH = 3000
+PR_SET_PDEATHSIG = 1
 
 # Exercises every path of the extraction, so that what it loads lazily is loaded before the first fork.
 SAMPLE = (
@@ -36,11 +39,17 @@ def main(arguments: list[str]) -> int:
     options.add_argument("--page-cpu-s", type=float, default=PAGE_CPU_S)
     options.add_argument("--memory-bytes", type=int, default=MEMORY_BYTES)
     given = options.parse_args(arguments)
-    _die_with_parent()
-    logging.disable(logging.CRITICAL)
-    _warm_up()
     listener = socket.socket(fileno=given.socket_fd)
-    _accept(listener, given.page_cpu_s, given.memory_bytes)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent(signal.SIGTERM)
+    try:
+        logging.disable(logging.CRITICAL)
+        _warm_up()
+        _accept(listener, given.page_cpu_s, given.memory_bytes)
+    finally:
+        # Whoever made the folder may have been killed.
+        shutil.rmtree(Path(listener.getsockname()).parent, ignore_errors=True)
     return 0
 
 
@@ -66,8 +75,6 @@ def _warm_up() -> None:
 def _accept(listener: socket.socket, cpu_s: float, memory_bytes: int) -> None:
     """Until standard input closes: whoever started us holds its other end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
     while True:
         ready, _, _ = select.select([listener.fileno(), 0], [], [])
         if 0 in ready and not os.read(0, 1):
@@ -84,7 +91,8 @@ def _serve(connection: socket.socket, cpu_s: float, memory_bytes: int) -> None:
     """The child's whole life."""
     status = 1
     try:
-        _die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _end_with_parent(signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.setrecursionlimit(STACK_DEPTH)
@@ -113,10 +121,10 @@ def _answer(stream: BinaryIO, lengths: bytes, cpu_s: float) -> bytes:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _die_with_parent() -> None:
+def _end_with_parent(number: signal.Signals) -> None:
     """Linux only; elsewhere the end of standard input has to do."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 if __name__ == "__main__":

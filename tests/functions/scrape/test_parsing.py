@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -109,15 +110,17 @@ async def test_it_ends_with_its_block_and_one_that_lives_is_used_again() -> None
 async def test_it_ends_when_its_parent_is_killed() -> None:
     script = (
         "import time; from functions.scrape.parsing import parser_process\n"
-        "with parser_process(): print('up', flush=True); time.sleep(60)"
+        "with parser_process() as path: print(path, flush=True); time.sleep(60)"
     )
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
     assert parent.stdout is not None
-    await parent.stdout.readline()
+    folder = Path((await parent.stdout.readline()).decode().strip()).parent
+    assert folder.exists()
     orphan = psutil.Process(parent.pid).children()[0]
     parent.send_signal(signal.SIGKILL)
     await parent.wait()
     await until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    assert not folder.exists()
 
 
 def _processes() -> list[psutil.Process]:
