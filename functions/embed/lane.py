@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from functions.embed.batcher import Batcher
-from functions.embed.sender import Sender
+from functions.embed.sender import Policy, Sender
 from functions.embed.settings import BatchSettings
 from shared.auth.breaker import CircuitBreaker
 from shared.embeddings.client import EmbeddingClient
@@ -15,7 +15,8 @@ from shared.embeddings.client import EmbeddingClient
 async def open_batcher(settings: BatchSettings) -> AsyncIterator[Batcher]:
     """Opens no connection yet."""
     client = EmbeddingClient(settings.endpoint)
-    sender = Sender(client, CircuitBreaker("embedding", clock=time.monotonic))
+    policy = Policy(delays_s=(settings.retry_s, 4 * settings.retry_s))
+    sender = Sender(client, CircuitBreaker("embedding", clock=time.monotonic), policy)
     try:
         async with Batcher(sender.send, settings.limits, concurrency=settings.concurrency) as batcher:
             yield batcher

@@ -46,9 +46,6 @@ class Policy:
     overload_s: float = 1.0
 
 
-PATIENT = Policy()
-
-
 class Sender:
     """Shared by all batches of a process: when the endpoint asks for a pause, every one of them waits."""
 
@@ -56,7 +53,7 @@ class Sender:
         self,
         endpoint: Endpoint,
         breaker: CircuitBreaker,
-        policy: Policy = PATIENT,
+        policy: Policy,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,

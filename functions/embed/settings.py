@@ -25,11 +25,12 @@ class WakeSettings:
 
 @dataclass(frozen=True, slots=True)
 class BatchSettings:
-    """How the endpoint is asked. `concurrency` is requests at once, of one process."""
+    """How the endpoint is asked. `concurrency` is requests at once, of one process; `retry_s` the first wait of two."""
 
     endpoint: EndpointSettings
     limits: BatchLimits
     concurrency: int
+    retry_s: float
 
     @classmethod
     def read(cls, env: Environment) -> "BatchSettings":
@@ -37,7 +38,12 @@ class BatchSettings:
             max_tokens=env.integer("EMBED_BATCH_TOKENS", 16_384, minimum=1),
             max_texts=env.integer("EMBED_BATCH_TEXTS", 256, minimum=1),
         )
-        return cls(EndpointSettings.read(env), limits, env.integer("EMBED_CONCURRENCY", 4, minimum=1))
+        return cls(
+            EndpointSettings.read(env),
+            limits,
+            env.integer("EMBED_CONCURRENCY", 4, minimum=1),
+            env.number("EMBED_RETRY_SECONDS", 0.5),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ async def function(tmp_path: Path, fake: FakeEmbeddings, redis_url: str = "redis
             "REDIS_URL": redis_url,
             "MEMBERSHIP_URL": members,
             "EMBEDDING_API_BASE_URL": endpoint,
+            "EMBED_RETRY_SECONDS": "0.01",
             "EMBEDDING_DIMENSION": str(fake.dimension),
         }
         built = build_from(Environment(env))

@@ -55,6 +55,7 @@ def variables(database: str, folder: Path, endpoint: str, **more: str) -> dict[s
         "OBJECT_STORE_URL": f"file://{folder}/objects",
         "EMBEDDING_API_BASE_URL": endpoint,
         "LINGER_SECONDS": "0.05",
+        "EMBED_RETRY_SECONDS": "0.01",
         "SECRETS_DIR": str(folder / "secrets"),
     } | more
 

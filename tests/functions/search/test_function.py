@@ -123,7 +123,7 @@ async def test_queries_go_to_their_own_endpoint(database: str, passages: list[st
 async def test_questions_beyond_the_lane_are_told_to_come_back(
     database: str, passages: list[str], tmp_path: Path
 ) -> None:
-    fake = FakeEmbeddings(DIMENSION, delay_s=0.3)
+    fake = FakeEmbeddings(DIMENSION, delay_s=0.15)
     async with (
         fake.serving() as endpoint,
         search_function(database, tmp_path, endpoint, SEARCH_CONCURRENCY="1") as url,
