@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +57,7 @@ class RotatingLog:
                     lines.extend(file)
         return [_parsed(line) for line in lines]
 
-    async def follow(self, count: int | None = None) -> AsyncIterator[LogLine]:
+    async def follow(self, count: int | None = None) -> AsyncGenerator[LogLine, None]:
         """The last lines, then every new one. Whoever reads too slowly misses lines."""
         queue: asyncio.Queue[LogLine | None] = asyncio.Queue(MAX_FOLLOWER_LINES)
         self._followers.add(queue)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from emulator import yaml_bounds
 from emulator.durations import seconds
 from emulator.resource_classes import ResourceClass, read_classes
 from shared.errors import InvalidInput
@@ -62,8 +63,9 @@ def load_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, object]:
         raise InvalidInput("manifest_too_large", f"{file.name} is over {MAX_MANIFEST_BYTES} bytes", field=str(file))
     expanded = _VARIABLE.sub(lambda found: variables.get(found[1]) or found[2] or "", text)
     try:
+        yaml_bounds.check(expanded, file.name)
         value = yaml.load(expanded, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, RecursionError) as exc:
+    except yaml.YAMLError as exc:
         raise InvalidInput("manifest_invalid", f"{file.name} is not valid YAML: {exc}", field=str(file)) from exc
     return _mapping(value, file.name)
 
