@@ -9,10 +9,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PASSED_ON = (
     "AWS_",
     "CHUNK_",
+    "EMBED_",
     "EMBEDDING_",
     "EVENT_SINK",
     "INFERENCE_",
     "LEASE_SECONDS",
+    "LINGER_SECONDS",
     "MAX_ATTEMPTS",
     "MAX_QUEUE_DEPTH",
     "MODEL_CACHE_DIR",
@@ -20,20 +22,24 @@ PASSED_ON = (
     "SCRAPE_",
     "SEARCH_",
     "SYNC_TIMEOUT_SECONDS",
+    "VECTOR_",
+    "WAKE_UP_SECONDS",
     "WORKER_",
     "XDG_CACHE_HOME",
 )
 
 
 def platform_environment(
-    *, port: int, data_dir: Path, database_url: str, redis_url: str, given: Mapping[str, str] = os.environ
+    *, port: int, database_url: str, redis_url: str, object_store_url: str, given: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """`given` wins over the defaults, but not over where the services of this platform are."""
     platform = f"http://127.0.0.1:{port}"
     defaults = {
         "EVENT_SINK": "broker",
-        "OBJECT_STORE_URL": f"file://{data_dir / 'objects'}",
+        "OBJECT_STORE_URL": object_store_url,
         "EMBEDDING_API_BASE_URL": f"{platform}/function/inference/v1",
+        "EMBEDDING_MODEL": "all-MiniLM-L6-v2",
+        "EMBEDDING_DIMENSION": "384",
     }
     chosen = {name: value for name, value in given.items() if name.startswith(PASSED_ON) and value}
     here = {

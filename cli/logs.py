@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cli import target
+from cli.environment import ROOT
 from cli.failure import CommandFailed
 
 POLL_S = 0.2
@@ -26,17 +27,25 @@ def run(args: argparse.Namespace) -> int:
     """Reads the files, so that it also works when the platform has died."""
     folder = target.find(args).data_dir / "logs"
     path = folder / f"{args.function}.log"
-    known = sorted(file.stem for file in folder.glob("*.log"))
-    if args.function not in known and not (args.follow and folder.is_dir()):
-        raise CommandFailed(
-            f"no log of {args.function}; " + (f"there are: {', '.join(known)}" if known else _nothing(folder))
-        )
+    _check(args.function, folder)
     file = _open(path)
     for line in _last(path, file, args.tail):
         _print(line)
     for line in follow(path, file) if args.follow else ():
         _print(line)
     return 0
+
+
+def _check(function: str, folder: Path) -> None:
+    """A function that has printed nothing yet is fine; one that does not exist is told from those that do."""
+    import yaml  # noqa: PLC0415
+
+    deployed = yaml.safe_load((ROOT / "stack.yml").read_text(encoding="utf-8"))["functions"]
+    known = {*deployed, *(file.stem for file in folder.glob("*.log"))}
+    if function not in known:
+        raise CommandFailed(f"there is no function {function[:100]}; there are: {', '.join(sorted(known))}")
+    if not folder.is_dir():
+        raise CommandFailed(f"nothing has ever run in {folder.parent}: start a platform with `sluice up`")
 
 
 def follow(path: Path, file: TextIO | None) -> Iterator[str]:
@@ -84,7 +93,3 @@ def _last(path: Path, file: TextIO | None, count: int) -> list[str]:
 
 def _print(line: str) -> None:
     print("".join(c if c.isprintable() else " " for c in line.rstrip("\n")), flush=True)
-
-
-def _nothing(folder: Path) -> str:
-    return f"no function has written anything to {folder} yet"

@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 def look(found: running.Running) -> dict[str, Any]:
     """What the platform says of itself. Whatever does not answer is not ready."""
-    functions = json.loads(fetch(found.port, "/system/functions") or "[]")
-    waiting = (fetch(found.port, "/function/gateway/metrics") or b"").decode()
+    functions = json.loads(fetch(found.port, "/status") or "{}").get("functions", [])
+    metrics = (fetch(found.port, "/function/gateway/metrics") or b"").decode()
     return {
         "running": True,
         "ready": fetch(found.port, "/healthz") is not None and fetch(found.port, "/ready") is not None,
@@ -44,7 +44,7 @@ def look(found: running.Running) -> dict[str, Any]:
         "port": found.port,
         "data_dir": found.data_dir,
         "functions": [_function(one) for one in sorted(functions, key=lambda one: str(one["name"]))],
-        "queues": {stage: int(count) for stage, count in _WAITING.findall(waiting)},
+        "queues": {stage: int(count) for stage, count in _WAITING.findall(metrics)},
     }
 
 
@@ -65,9 +65,11 @@ def fetch(port: int, path: str, *, timeout_s: float = 10.0) -> bytes | None:
 def _function(said: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": said["name"],
-        "replicas": said.get("replicas", 0),
-        "available": said.get("availableReplicas", 0),
-        "invocations": int(said.get("invocationCount", 0)),
+        "replicas": len(said["replicas"]),
+        "ready": said["ready"],
+        "in_flight": said["in_flight"],
+        "invocations": said["invocations"],
+        "reason": said["reason"],
     }
 
 
@@ -79,11 +81,16 @@ def _nothing(aim: target.Target, *, as_json: bool) -> int:
     return 1
 
 
+def _replicas(function: dict[str, Any]) -> str:
+    ready, all_of_them = function["ready"], function["replicas"]
+    count = plural(ready, "replica") if ready == all_of_them else f"{ready} of {plural(all_of_them, 'replica')} ready"
+    return (count if all_of_them else "at zero") + (f"  ({function['reason']})" if function["reason"] else "")
+
+
 def _print(state: dict[str, Any]) -> None:
     ready = "ready" if state["ready"] else "not ready yet"
     print(f"{ready} on port {state['port']}, pid {state['pid']}, data in {state['data_dir']}")
     for function in state["functions"]:
-        count = function["available"]
-        print(f"  {function['name']:<16} {plural(count, 'replica') if count else 'at zero'}")
+        print(f"  {function['name']:<16} {_replicas(function)}")
     for stage, count in state["queues"].items():
         print(f"  waiting to {stage}: {plural(count, 'document')}")

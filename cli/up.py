@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cli import data_dir, running, target
@@ -29,10 +30,21 @@ def run(args: argparse.Namespace) -> int:
     refuse_taken(port)
     if args.detach:
         return _detach(folder, port)
-    from cli.platform import run_platform  # noqa: PLC0415
+    with data_dir.owned(folder), _announced(folder, port):
+        from cli.platform import run_platform  # noqa: PLC0415
 
-    with data_dir.owned(folder):
         return run_platform(folder, port, _ready_reporter())
+
+
+@contextmanager
+def _announced(folder: Path, port: int) -> Iterator[None]:
+    """From the first moment on, so that `sluice down` can also stop what is only starting."""
+    me = running.Running(os.getpid(), running.started_at(os.getpid()) or 0.0, port, str(folder))
+    running.write(me)
+    try:
+        yield
+    finally:
+        running.remove(me)
 
 
 def refuse_second(folder: Path) -> None:
@@ -70,6 +82,7 @@ def _detach(folder: Path, port: int) -> int:
             env={**os.environ, READY_FD: str(theirs), "PYTHONUNBUFFERED": "1"},
         )
     os.close(theirs)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         ready = os.read(ours, 1)
     except KeyboardInterrupt:
@@ -102,7 +115,8 @@ def _ready_reporter() -> Callable[[], None]:
     os.set_inheritable(descriptor, False)
 
     def report() -> None:
-        os.write(descriptor, b"r")
+        with suppress(BrokenPipeError):  # it gave up waiting; the platform stays
+            os.write(descriptor, b"r")
         os.close(descriptor)
 
     return report

@@ -1,6 +1,8 @@
 """How the gateway reaches the functions behind it."""
 
+import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,7 +23,7 @@ from shared.events.codec import encode_binary
 from shared.events.event import CloudEvent, Json
 from shared.events.signing import Signer
 
-TRIES = 3
+PAUSES_S = (0.0, 0.2, 1.0)
 
 _ERRORS: dict[int, type[SluiceError]] = {
     400: InvalidInput,
@@ -37,27 +39,32 @@ _ERRORS: dict[int, type[SluiceError]] = {
 
 @dataclass(frozen=True)
 class Functions:
-    """`template` holds `{name}`; the client sets the timeouts."""
+    """`template` holds `{name}`."""
 
     template: str
     signer: Signer
     client: httpx.AsyncClient
+    event_timeout_s: float
 
     async def send(self, name: str, event: CloudEvent) -> None:
         """Signs and delivers an event. Trying again is safe: the receiver knows an event by its id."""
         headers, body = encode_binary(self.signer.sign(event))
-        for left in reversed(range(TRIES)):
-            try:
-                response = await self.client.post(self._url(name), content=body, headers=headers)
-            except httpx.HTTPError as exc:
-                if not left:
-                    raise _unavailable(name) from exc
-                continue
-            if response.is_success:
-                return
-            if response.status_code < 500 and response.status_code != 429:
-                raise SluiceError("event_refused", f"{name} refused our event with status {response.status_code}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.event_timeout_s):
+                for pause_s in PAUSES_S:
+                    await asyncio.sleep(pause_s)
+                    if await self._delivered(name, headers, body):
+                        return
         raise _unavailable(name)
+
+    async def _delivered(self, name: str, headers: list[tuple[str, str]], body: bytes) -> bool:
+        try:
+            response = await self.client.post(self._url(name), content=body, headers=headers)
+        except httpx.HTTPError:
+            return False
+        if response.status_code < 500 and response.status_code != 429 and not response.is_success:
+            raise SluiceError("event_refused", f"{name} refused our event with status {response.status_code}")
+        return response.is_success
 
     async def call(self, name: str, body: Json, *, api_key: str, request_id: str, timeout_s: float) -> Json:
         """Calls a function as its caller would, with the caller's own key."""

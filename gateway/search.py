@@ -20,7 +20,7 @@ class SearchRequest(BaseModel):
 
     query: Annotated[str, Field(min_length=1, max_length=8000)]
     corpus: CorpusName = "default"
-    k: Annotated[int, Field(ge=1, le=200)] = 10
+    k: Annotated[int, Field(ge=1, le=100)] = 10
     filter: dict[str, Any] | None = None
 
 

@@ -18,7 +18,7 @@ class Settings:
     port: int = 8080
     pool_size: int = 4
     sync_timeout_s: float = 30.0
-    event_timeout_s: float = 15.0
+    event_timeout_s: float = 20.0
 
     @classmethod
     def read(cls, env: Environment) -> "Settings":

@@ -25,7 +25,8 @@ async def test_an_unknown_function_is_told_from_those_that_exist(sluice: Cli) ->
     (logs / "chunk.log").write_text("x\n")
     ended = await sluice("logs", "chnk")
     assert ended.code == 1
-    assert "there are: chunk" in ended.err
+    assert "there is no function chnk; there are: chunk, embed" in ended.err
+    assert (await sluice("logs", "embed")).code == 0, "it has only printed nothing yet"
 
 
 async def test_follow_goes_on_through_a_rotation(sluice: Cli) -> None:

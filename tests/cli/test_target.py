@@ -115,7 +115,7 @@ def test_functions_get_the_platforms_services_and_the_users_settings() -> None:
         "AWS_REGION": "",
         "PATH": "/",
     }
-    made = platform_environment(port=9, data_dir=Path("/d"), database_url="pg", redis_url="r", given=given)
+    made = platform_environment(port=9, object_store_url="o", database_url="pg", redis_url="r", given=given)
     assert made["DATABASE_URL"] == "pg"
     assert made["SCRAPE_ALLOW_NETWORKS"] == "127.0.0.0/8"
     assert made["EMBEDDING_API_BASE_URL"] == "http://127.0.0.1:9/function/inference/v1"
@@ -123,7 +123,7 @@ def test_functions_get_the_platforms_services_and_the_users_settings() -> None:
     assert made.keys().isdisjoint({"PATH", "AWS_REGION"})
     mine = platform_environment(
         port=9,
-        data_dir=Path("/d"),
+        object_store_url="o",
         database_url="pg",
         redis_url="r",
         given={"EMBEDDING_API_BASE_URL": "http://h100/v1"},

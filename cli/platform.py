@@ -1,0 +1,127 @@
+"""Everything that makes a platform on one machine, started in order, watched, and stopped the other way round."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli import data_dir
+from cli.environment import ROOT, platform_environment
+from cli.failure import CommandFailed
+from cli.status import fetch
+from emulator import eventing
+from emulator.app import Emulator, EmulatorSettings
+from emulator.services import Services
+from functions.membership.core import stored_form
+from observe import logs
+from shared.settings import Environment
+from shared.store.api_keys import add_api_key
+from shared.store.migrate import migrate
+from shared.store.store import Store
+
+READY_S = 120.0
+
+
+def run_platform(folder: Path, port: int, report_ready: Callable[[], None]) -> int:
+    """Until it is told to stop. The first signal stops in order, a second one at once."""
+    logs.setup("emulator", logging.WARNING)
+    return asyncio.run(_until_signal(_platform(folder, port, report_ready)))
+
+
+async def _until_signal(platform: Coroutine[None, None, None]) -> int:
+    task = asyncio.create_task(platform, name="platform")
+    told = False
+
+    def stop(number: signal.Signals) -> None:
+        nonlocal told
+        if told and number == signal.SIGINT:
+            os._exit(130)  # the kernel ends the children with us
+        if not told:
+            _say("stopping; Ctrl-C once more forces it" if number == signal.SIGINT else "stopping")
+            task.cancel()
+        told = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    try:
+        await task
+    except asyncio.CancelledError:
+        _say("stopped")
+    return 0
+
+
+async def _platform(folder: Path, port: int, report_ready: Callable[[], None]) -> None:
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        _say(f"starting Postgres and Redis in {folder}")
+        services = await stack.enter_async_context(Services.start(folder))
+        await migrate(services.database_url)
+        key_made = await _register_key(folder, services.database_url)
+        _say("starting the functions")
+        emulator = await stack.enter_async_context(_emulator(folder, port, services))
+        stop = asyncio.Event()
+        run = asyncio.create_task(emulator.run(stop), name="emulator")
+        stack.push_async_callback(_end, run)
+        await _ready(emulator, run, port)
+        _say_ready(folder, port, time.monotonic() - began, key_made=key_made)
+        report_ready()
+        await run
+
+
+def _emulator(folder: Path, port: int, services: Services) -> Emulator:
+    environment = platform_environment(
+        port=port,
+        database_url=services.database_url,
+        redis_url=services.redis_url,
+        object_store_url=services.object_store_url,
+    )
+    read = EmulatorSettings.read(Environment(os.environ), stack_file=ROOT / "stack.yml", data_dir=folder, port=port)
+    settings = replace(read, extra_env=environment, redis_url=services.redis_url)
+    triggers = eventing.load(ROOT / "triggers")
+    return Emulator(settings, triggers, more_status=lambda: {"services": services.status()})
+
+
+async def _ready(emulator: Emulator, run: "asyncio.Task[None]", port: int) -> None:
+    """Ready means ready: triggers loaded, and a request through the front door finds the database."""
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until and not run.done():
+        if emulator.ready and await asyncio.to_thread(fetch, port, "/ready", timeout_s=5) is not None:
+            return
+        await asyncio.sleep(0.05)
+    if run.done():
+        await run
+    waiting = [one["name"] for one in emulator.status()["functions"] if one["reason"]]
+    raise CommandFailed(f"not ready after {READY_S:g} s; see: sluice logs {waiting[0] if waiting else 'gateway'}")
+
+
+async def _register_key(folder: Path, database_url: str) -> bool:
+    """Makes the first key, or makes sure that the one of this folder is known. Whether it is new."""
+    api_key, made = data_dir.api_key(folder)
+    secret = (folder / "secrets" / "caller-hash-key").read_bytes().strip()
+    stored = stored_form(secret, api_key, caller="local", label="made by sluice up", now=datetime.now(UTC))
+    async with await Store.open(database_url, pool_size=1) as store:
+        await add_api_key(store, stored)
+    return made
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _say_ready(folder: Path, port: int, seconds: float, *, key_made: bool) -> None:
+    if key_made:
+        _say(f"made an API key and keep it in {folder}/api-key")
+    _say(f"ready on http://127.0.0.1:{port} after {seconds:.1f} s; try: sluice ingest --wait https://example.org/")
+
+
+def _say(text: str) -> None:
+    print(f"sluice: {text}", file=sys.stderr, flush=True)
