@@ -120,7 +120,9 @@ async def _end(task: "asyncio.Task[None]") -> None:
 def _say_ready(folder: Path, port: int, seconds: float, *, key_made: bool) -> None:
     if key_made:
         _say(f"made an API key and keep it in {folder}/api-key")
-    _say(f"ready on http://127.0.0.1:{port} after {seconds:.1f} s; try: sluice ingest --wait https://example.org/")
+    _say(
+        f"ready on http://127.0.0.1:{port} after {seconds:.1f} s; try: sluice ingest --port {port} --wait https://example.org/"
+    )
 
 
 def _say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,16 +48,25 @@ def at_port(port: int) -> Running | None:
 
 def write(running: Running) -> None:
     text = json.dumps(asdict(running))
-    for path in (_state_file(Path(running.data_dir)), _registry() / f"{running.port}.json"):
-        part = path.with_suffix(f".{running.pid}")
-        part.write_text(text)
-        part.replace(path)
+    try:
+        _replace(_registry() / f"{running.port}.json", text, running.pid)
+    except FileNotFoundError:  # the last platform that ended took the folder along, just now
+        _replace(_registry() / f"{running.port}.json", text, running.pid)
+    _replace(_state_file(Path(running.data_dir)), text, running.pid)
 
 
 def remove(running: Running) -> None:
     for path in (_state_file(Path(running.data_dir)), _registry() / f"{running.port}.json"):
         if _parse(path) == running:
             path.unlink(missing_ok=True)
+    with suppress(OSError):  # others are still in it
+        _registry().rmdir()
+
+
+def _replace(path: Path, text: str, pid: int) -> None:
+    part = path.with_suffix(f".{pid}")
+    part.write_text(text)
+    part.replace(path)
 
 
 def _state_file(data_dir: Path) -> Path:

@@ -59,7 +59,7 @@ def test_a_platform_that_died_does_not_count(here: Path) -> None:
     assert running.read(here / "data") == alive
     running.remove(alive)
     assert running.read(here / "data") is None
-    assert list((here / f"sluice-{os.getuid()}").iterdir()) == []
+    assert not (here / f"sluice-{os.getuid()}").exists()
 
 
 def test_a_registry_that_others_can_write_is_not_believed(here: Path) -> None:
