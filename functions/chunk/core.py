@@ -35,7 +35,12 @@ def split(text: str, tokens: Tokens, sizes: Sizes, count: Count) -> list[Span]:
 
 def recount(text: str, spans: list[Span], sizes: Sizes, count: Count) -> list[Span]:
     """For tokenizers whose counts do not add up over words: each slice counted on its own, and cut if it is over."""
-    return [piece for span in spans for piece in fit(text, span.start, span.end, sizes, count)]
+    found = [Span(-1, 0, 0)]
+    for span in spans:
+        last = found[-1]
+        start = span.start if span.start > last.start else last.end
+        found += [piece for piece in fit(text, start, span.end, sizes, count) if piece.end > last.end]
+    return found[1:]
 
 
 class _Splitter:

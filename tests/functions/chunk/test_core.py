@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from functions.chunk.core import split
 from functions.chunk.spans import Sizes, Span
@@ -13,6 +14,7 @@ from functions.chunk.tokens import Chunker
 from shared.errors import InvalidInput
 from shared.model_files import tokenizer_file
 from shared.settings import Environment
+from tests import shared_data
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ GAPS = [" ", "\n", "\n\n", "\r\n", "\t", "\u3000", "\u2028", ". ", "! ", "?\n", 
 PIECES = st.sampled_from(WORDS + SCRIPTS + DROPPED + GAPS)
 TEXTS = st.one_of(st.lists(PIECES, max_size=120).map("".join), st.text(max_size=300))
 SIZES = st.tuples(st.integers(8, 60), st.integers(0, 30)).map(lambda pair: Sizes(pair[0], min(pair[1], pair[0] // 2)))
-PROPERTIES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTIES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def uncovered(text: str, spans: list[Span]) -> str:
@@ -76,6 +78,38 @@ def test_any_text_is_cut_exactly(chunker: Chunker, text: str, sizes: Sizes) -> N
 @given(text=TEXTS, sizes=SIZES)
 def test_counts_that_do_not_add_up_are_counted_again(chunker: Chunker, text: str, sizes: Sizes) -> None:
     check(Chunker(chunker.tokenizer, chunker.sha256, additive=False), text, sizes)
+
+
+@pytest.fixture(scope="module", params=["bytes", "pieces"])
+def foreign(request: pytest.FixtureRequest) -> Chunker:
+    """Tokenizers of other families: one of bytes, whose tokens part characters; one that marks where words start."""
+    sample = ["A few words of plain text to learn from, and 日本語 beside. They need not be many; don't worry."] * 3
+    if request.param == "bytes":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer: trainers.Trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    else:
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.NFKC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=120, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False
+        )
+    tokenizer.train_from_iterator(sample, trainer)
+    return Chunker(tokenizer, "0" * 64, additive=False)
+
+
+@PROPERTIES
+@given(text=TEXTS, sizes=SIZES)
+def test_tokenizers_of_other_families_are_cut_exactly_too(foreign: Chunker, text: str, sizes: Sizes) -> None:
+    check(foreign, text, sizes)
+
+
+def test_real_texts_are_covered_by_full_chunks(chunker: Chunker) -> None:
+    for path in sorted(shared_data.path("data/chunking/corpora").glob("*.md")):
+        spans = check(chunker, path.read_bytes().decode(), Sizes(250, 50))
+        assert sum(span.tokens for span in spans) / len(spans) > 180
 
 
 @PROPERTIES
@@ -146,7 +180,7 @@ def test_white_space_of_any_length_between_words_costs_no_chunk(chunker: Chunker
     "pattern", [".", ". ", '."', "\n", "日", "한", "[SEP]", "\u0301", "a\u200b", "x\n", "。", "😀"]
 )
 def test_a_monotonous_text_takes_no_longer_than_another(chunker: Chunker, pattern: str) -> None:
-    check(chunker, pattern * 60_000, Sizes(250, 50))
+    check(chunker, pattern * 30_000, Sizes(250, 50))
 
 
 def test_reading_in_pieces_equals_reading_in_one_go(chunker: Chunker) -> None:
