@@ -18,7 +18,7 @@ BACKLOG = 4096
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, or an error that names the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off: else every answer waits 40 ms for the last one's ack.
+    # With the protocol named, asyncio turns Nagle's algorithm off: else every answer waits 40 ms for an ack.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
