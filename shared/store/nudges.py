@@ -10,7 +10,6 @@ from shared.pipeline.advance import advance
 from shared.pipeline.decision import Move
 from shared.pipeline.facts import LeaseExpired, Nudged
 from shared.pipeline.policy import Policy
-from shared.pipeline.states import UNFINISHED
 from shared.store.moves import Step, perform
 from shared.store.queries import load
 from shared.store.store import Store
@@ -23,20 +22,20 @@ BATCH: Final = 200
 async def nudge(store: Store, now: datetime, policy: Policy) -> list[CloudEvent]:
     """Asks again for chunks that are overdue."""
     rows = await store.fetch(_SQL["unanswered"], now, BATCH)
-    moved = await move_each(store, [row["id"] for row in rows], Nudged(), now, policy)
-    return [event for _, events in moved for event in events]
+    moved = await _move_each(store, [row["id"] for row in rows], Nudged(), now, policy)
+    return [event for events in moved for event in events]
 
 
-async def expire(store: Store, now: datetime, policy: Policy) -> list[tuple[UUID | None, list[CloudEvent]]]:
-    """Takes documents back from workers that have died."""
+async def expire(store: Store, now: datetime, policy: Policy) -> int:
+    """Takes documents back from workers that have died; how many."""
     rows = await store.fetch(_SQL["expired"], now, BATCH)
-    return await move_each(store, [row["id"] for row in rows], LeaseExpired(), now, policy)
+    return len(await _move_each(store, [row["id"] for row in rows], LeaseExpired(), now, policy))
 
 
-async def move_each(
+async def _move_each(
     store: Store, document_ids: Sequence[UUID], fact: LeaseExpired | Nudged, now: datetime, policy: Policy
-) -> list[tuple[UUID | None, list[CloudEvent]]]:
-    """For each document that moved: its job if this was the document's end, and the events."""
+) -> list[list[CloudEvent]]:
+    """For each document that moved, the events. Jobs that ended with one are found by the same sweep."""
     moved = []
     for document_id in document_ids:
         row = await read_view(store, document_id)
@@ -45,5 +44,5 @@ async def move_each(
             continue
         events = await perform(store, Step(row, decision), now)
         if events is not None:
-            moved.append((None if decision.state in UNFINISHED else row["job_id"], events))
+            moved.append(events)
     return moved

@@ -20,8 +20,9 @@ Row: TypeAlias = "asyncpg.Record"
 class Store:
     """Owns the pool. `async with await Store.open(dsn) as store:`, or `open` and `close`."""
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "Pool", connection: "Connection | None" = None) -> None:
         self.pool = pool
+        self.connection = connection
 
     @classmethod
     async def open(cls, dsn: str, *, pool_size: int = 4, timeout_s: float = 30.0) -> "Store":
@@ -43,19 +44,31 @@ class Store:
     async def fetch(self, sql: str, *values: object) -> "list[asyncpg.Record]":
         """One statement, a transaction of its own."""
         with translated():
-            return await self.pool.fetch(sql, *values)
+            return await (self.connection or self.pool).fetch(sql, *values)
 
     async def fetch_row(self, sql: str, *values: object) -> "asyncpg.Record | None":
         """Its first row."""
         with translated():
-            return await self.pool.fetchrow(sql, *values)
+            return await (self.connection or self.pool).fetchrow(sql, *values)
+
+    @asynccontextmanager
+    async def pinned(self) -> "AsyncIterator[Store]":
+        """The same store on one connection: each trip to the pool costs as much as a short statement."""
+        if self.connection is not None:
+            yield self
+            return
+        with translated():
+            async with self.pool.acquire() as connection:
+                yield Store(self.pool, connection)
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":
         """Several statements, all or none."""
-        with translated():
-            async with self.pool.acquire() as connection, connection.transaction():
-                yield connection
+        async with self.pinned() as pinned:
+            assert pinned.connection is not None
+            with translated():
+                async with pinned.connection.transaction():
+                    yield pinned.connection
 
     async def close(self) -> None:
         await self.pool.close()

@@ -36,8 +36,13 @@ async def sweep(store: Store, now: datetime, policy: Policy = PATIENT, *, every_
 
     Any number of sweepers may run at once: each step is a compare-and-swap, or skips what another one holds.
     """
-    if not await _turn(store, "sweep", every_s, now):
-        return Swept()
+    async with store.pinned() as pinned:
+        if not await _turn(pinned, "sweep", every_s, now):
+            return Swept()
+        return await _sweep(pinned, now, policy)
+
+
+async def _sweep(store: Store, now: datetime, policy: Policy) -> Swept:
     relayed = await take_overdue(store, now)
     expired = await expire(store, now, policy)
     nudged = await nudge(store, now, policy)
@@ -46,7 +51,7 @@ async def sweep(store: Store, now: datetime, policy: Policy = PATIENT, *, every_
     await fold_tallies(store)
     if await _turn(store, "trim", _TRIM_EVERY_S, now):
         await trim(store, now)
-    return Swept(len(expired), len(nudged), len(ended), [*relayed, *nudged, *ended, *woken])
+    return Swept(expired, len(nudged), len(ended), [*relayed, *nudged, *ended, *woken])
 
 
 async def overdue(store: Store, now: datetime) -> bool:

@@ -35,7 +35,8 @@ async def apply(
     """A document's event or a job's cancel or replay. The events to send on; none for a duplicate or a late event."""
     match payload:
         case DocumentScraped() | DocumentChunked() | DocumentEmbedded() | StageFailed():
-            return await _report(store, event, payload, now, policy)
+            async with store.pinned() as pinned:
+                return await _report(pinned, event, payload, now, policy)
         case JobCancelRequested():
             return await cancel_job(store, event, payload, now)
         case JobReplayRequested():

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shared.store.queries import every
 from shared.store.store import Store
 from tests.shared.store.world import World
+
+if TYPE_CHECKING:
+    from shared.store.store import Connection
 
 MANY = """
 INSERT INTO documents (
@@ -102,10 +105,15 @@ async def test_a_scan_would_be_noticed(crowded: Store) -> None:
 
 async def test_asking_what_is_overdue_reads_no_table_from_end_to_end(crowded: Store) -> None:
     async with crowded.pool.acquire() as connection, connection.transaction():
+        before = await rows_scanned(connection)
         await connection.fetchval("SELECT overdue FROM overdue")
-        rows = await connection.fetch("SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables")
-    read = {row["relname"]: row["seq_tup_read"] for row in rows}
-    assert {name: read[name] for name in BIG if read[name]} == {}
+        after = await rows_scanned(connection)
+    assert {name for name in BIG if after[name] != before[name]} == set()
+
+
+async def rows_scanned(connection: "Connection") -> dict[str, int]:
+    rows = await connection.fetch("SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables")
+    return {row["relname"]: row["seq_tup_read"] for row in rows}
 
 
 async def test_a_claim_reads_a_few_pages_of_a_crowded_table(crowded: Store, world: World) -> None:
