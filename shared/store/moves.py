@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.contracts.payload import Payload
 from shared.contracts.stages import EmbedRequested
 from shared.events.event import CloudEvent, Json
 from shared.pipeline.decision import Effect, Move
@@ -49,8 +48,8 @@ async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] |
                 await _beside(connection, step)
     if done is None or not done["moved"]:
         return None
-    hint: list[Payload] = [EmbedRequested(reason="advanced")] if done["woken"] else []
-    return announced + _chunk_requests(step, now) + [emitted(payload, step.cause, now) for payload in hint]
+    wake_up = [emitted(EmbedRequested(reason="advanced"), step.cause, now)] if done["woken"] else []
+    return announced + _chunk_requests(step, now) + wake_up
 
 
 def _announcements(step: Step, now: datetime) -> list[CloudEvent]:
