@@ -20,9 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from emulator.services import Services
-
 from benchmarks.ports import free_port
+from emulator.services import Services
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload
 from shared.contracts.stages import ChunkRequested, EmbedRequested, PipelineTick, ScrapeRequested

@@ -1,7 +1,8 @@
 """Real pages through the whole platform, beside a straight script that calls the same libraries in a loop.
 
-Both fetch from the same local site, embed on the same stub endpoint and write to the same Postgres, alternating, with the
-platform warm. CPU of the database servers is told apart; that of the site and of the stub counts for nobody.
+Both fetch from the same local site, embed on the same stub endpoint and write to the same Postgres, in turn, with the
+platform warm. CPU of the database servers is told apart; that of site and stub counts for nobody. Two scripts:
+one reads pages as trafilatura does it (text, title, author, date), one with the functions of our own scrape stage.
 Run: python -m benchmarks.pipeline --pages DIR   (a folder with a manifest.jsonl; the demo's own pages without it)
 """
 
@@ -70,10 +71,11 @@ class Bench:
         assert done.returncode in (0, 3), done.stderr
         return dict(json.loads(done.stdout))
 
-    def through_script(self) -> Run:
+    def through_script(self, reader: str) -> Run:
         with tempfile.TemporaryDirectory() as folder:
             order = {
                 "urls": self.urls,
+                "reader": reader,
                 "text_folder": folder,
                 "database_url": self.database_url,
                 "embedding_api_base_url": self.embedder,
@@ -106,23 +108,29 @@ def main() -> None:
         _bench(options.pages, paths, Path(folder)) as bench,
     ):
         bench.ingest("warm", bench.urls[:20])
-        bench.through_script()
-        rounds = [(bench.through_platform(f"round-{n}"), bench.through_script()) for n in range(options.rounds)]
+        bench.through_script("own")
+        rounds = [
+            (bench.through_platform(f"round-{n}"), bench.through_script("trafilatura"), bench.through_script("own"))
+            for n in range(options.rounds)
+        ]
     _report(rounds, len(paths))
 
 
-def _report(rounds: list[tuple[Run, Run]], pages: int) -> None:
-    print(f"{pages} pages, {len(rounds)} rounds, platform and script in turn on {os.cpu_count()} cores\n")
-    print(f"{'':<10}{'wall s':>8}{'CPU s':>8}{'CPU ms/page':>13}{'database CPU s':>16}{'chunks':>8}")
-    for label, runs in (("platform", [p for p, _ in rounds]), ("script", [s for _, s in rounds])):
-        for run in runs:
+def _report(rounds: list[tuple[Run, Run, Run]], pages: int) -> None:
+    print(f"{pages} pages, {len(rounds)} rounds, platform and scripts in turn on {os.cpu_count()} cores\n")
+    print(f"{'':<22}{'wall s':>8}{'CPU s':>8}{'CPU ms/page':>13}{'database CPU s':>16}{'chunks':>8}")
+    labels = ("platform", "script, trafilatura", "script, own reader")
+    for number, label in enumerate(labels):
+        for run in (each[number] for each in rounds):
             per_page = run.cpu_s / pages * 1000
             print(
-                f"{label:<10}{run.wall_s:>8.1f}{run.cpu_s:>8.1f}{per_page:>13.0f}{run.database_s:>16.1f}{run.chunks:>8}"
+                f"{label:<22}{run.wall_s:>8.1f}{run.cpu_s:>8.1f}{per_page:>13.0f}{run.database_s:>16.1f}{run.chunks:>8}"
             )
-    cpu = statistics.median(p.cpu_s / s.cpu_s for p, s in rounds)
-    wall = statistics.median(p.wall_s / s.wall_s for p, s in rounds)
-    print(f"\nplatform / script, medians: CPU {cpu:.2f} (bound 1.5), wall {wall:.2f} (bound 1.0)")
+    print("\nplatform / script, medians (bounds: CPU 1.5, wall 1.0)")
+    for number, label in enumerate(labels[1:], 1):
+        cpu = statistics.median(each[0].cpu_s / each[number].cpu_s for each in rounds)
+        wall = statistics.median(each[0].wall_s / each[number].wall_s for each in rounds)
+        print(f"  {label:<22}CPU {cpu:.2f}  wall {wall:.2f}")
     print("\nplatform CPU ms a page, by process (last round)")
     for name, seconds in sorted(rounds[-1][0].by_process.items(), key=lambda item: -item[1]):
         print(f"  {name:<36}{seconds / pages * 1000:>8.1f}")
@@ -140,26 +148,32 @@ def _bench(pages: Path | None, paths: list[str], data_dir: Path) -> Iterator[Ben
     }
     platform = ["--port", str(port), "--data-dir", str(data_dir)]
     site = ["demo.site", *(["--pages", str(pages)] if pages else [])]
-    with _process(site) as site_url, _process(["tests.fakes.embeddings", "--port", str(stub_port)]):
+    with _process(site) as process, _process(["tests.fakes.embeddings", "--port", str(stub_port)]):
+        assert process.stdout is not None
+        site_url = process.stdout.readline().strip()
         sluice = [sys.executable, "-m", "cli.main"]
         subprocess.run([*sluice, "up", "--detach", *platform], cwd=ROOT, env=env, check=True)
         try:
             there = running.read(data_dir)
             assert there is not None
-            database_url = (data_dir / "database-url").read_text()
+            root = psutil.Process(there.pid)
             urls = [site_url + path for path in paths]
-            yield Bench(platform, urls, env, psutil.Process(there.pid), database_url, embedder)
+            yield Bench(platform, urls, env, root, _database_url(root), embedder)
         finally:
             subprocess.run([*sluice, "down", *platform], cwd=ROOT, env=env, check=True)
 
 
+def _database_url(root: psutil.Process) -> str:
+    """As the platform's own functions are told it."""
+    found = (process.environ().get("DATABASE_URL") for process in root.children(recursive=True))
+    return next(url for url in found if url)
+
+
 @contextmanager
-def _process(module: list[str]) -> Iterator[str]:
-    """Runs a server and gives the first line it prints."""
+def _process(module: list[str]) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
+        yield process
     finally:
         process.terminate()
         process.wait(10)

@@ -1,8 +1,7 @@
 """The same work without a platform: one process, one page after another, the same libraries with the same settings.
 
-What somebody would write in an afternoon: no robots.txt, no pacing, no retries, no isolation, no state. Reads a JSON object
-{"urls", "text_folder", "database_url", "embedding_api_base_url", "model"} from standard input and prints one with the wall
-and CPU seconds of the loop; imports and connections are not counted.
+What somebody would write in an afternoon: no robots.txt, no pacing, no retries, no isolation, no state. Reads an order
+as JSON from standard input and prints the wall and CPU seconds of the loop; imports and connections are not counted.
 """
 
 import asyncio
@@ -11,6 +10,7 @@ import sys
 import time
 from array import array
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,9 @@ from openai import OpenAI
 
 from functions.chunk.spans import Sizes
 from functions.chunk.tokens import Chunker
+from functions.scrape.extraction import from_html
+from functions.scrape.frames import Text
+from shared.errors import Permanent
 from shared.model_files import tokenizer_file
 from shared.settings import Environment
 
@@ -49,13 +52,12 @@ class Script:
     database: "asyncpg.Connection[asyncpg.Record]"
     chunker: Chunker
     folder: Path
+    read: Callable[[str, str], Text | None]
 
     async def index(self, url: str) -> int:
         """The number of chunks; 0 for a page without text."""
-        page = trafilatura.bare_extraction(
-            self.web.get(url).text, url=url, include_comments=False, with_metadata=True, as_dict=False
-        )
-        if page is None or not page.text:
+        page = self.read(self.web.get(url).text, url)
+        if page is None:
             return 0
         text = page.text
         digest = sha256(text.encode()).hexdigest()
@@ -77,6 +79,21 @@ class Script:
         return [str(list(array("f", b64decode(str(item.embedding))))) for item in answer.data]
 
 
+def by_trafilatura(html: str, url: str) -> Text | None:
+    page = trafilatura.bare_extraction(html, url=url, include_comments=False, with_metadata=True)
+    return Text(page.text, page.title, page.author, page.date, page.language) if page and page.text else None
+
+
+def by_own_reader(html: str, url: str) -> Text | None:
+    try:
+        return from_html(html, url)
+    except Permanent:
+        return None
+
+
+READERS = {"trafilatura": by_trafilatura, "own": by_own_reader}
+
+
 async def main() -> None:
     order = json.load(sys.stdin)
     database = await asyncpg.connect(order["database_url"])
@@ -84,7 +101,7 @@ async def main() -> None:
     model = OpenAI(base_url=order["embedding_api_base_url"], api_key="none")
     folder = Path(order["text_folder"])
     web, chunker = httpx.Client(follow_redirects=True), Chunker.open(tokenizer_file(Environment({})))
-    script = Script(web, model, order["model"], database, chunker, folder)
+    script = Script(web, model, order["model"], database, chunker, folder, READERS[order["reader"]])
     wall, cpu = time.perf_counter(), time.process_time()
     chunks = [await script.index(url) for url in order["urls"]]
     report = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "chunks": sum(chunks)}

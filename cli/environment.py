@@ -40,6 +40,11 @@ def platform_environment(
         "EMBEDDING_API_BASE_URL": f"{platform}/function/inference/v1",
         "EMBEDDING_MODEL": "all-MiniLM-L6-v2",
         "EMBEDDING_DIMENSION": "384",
+        # Reading pages is processor work: more workers at once than cores leave only slows all of them down.
+        "SCRAPE_SLOTS": str(max(1, (os.cpu_count() or 1) // 2)),
+        "EMBED_SLOTS": str(max(1, (os.cpu_count() or 1) // 2)),
+        # Looking for plug-ins costs every cold start a few milliseconds.
+        "PYDANTIC_DISABLE_PLUGINS": "true",
     }
     chosen = {name: value for name, value in given.items() if name.startswith(PASSED_ON) and value}
     here = {

@@ -97,6 +97,7 @@ class Launcher:
             **inherited,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
+            "HOST": "127.0.0.1",
             **spec.environment,
             **self._extra_env,
             "PORT": str(port),

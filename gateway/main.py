@@ -16,7 +16,7 @@ def main() -> None:
     settings = Settings.read(Environment(os.environ))
     uvicorn.run(
         create_app(settings, os.environ),
-        host="0.0.0.0",  # noqa: S104  a container's port is meant to be reached
+        host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,

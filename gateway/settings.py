@@ -15,6 +15,7 @@ class Settings:
     function_url_template: str
     signing_keys: bytes = field(repr=False)
     hash_secret: bytes = field(repr=False)
+    host: str = "127.0.0.1"
     port: int = 8080
     pool_size: int = 4
     sync_timeout_s: float = 30.0
@@ -29,6 +30,7 @@ class Settings:
             function_url_template=env.text("FUNCTION_URL_TEMPLATE"),
             signing_keys=env.secret("event-signing-key"),
             hash_secret=env.secret("caller-hash-key"),
+            host=env.listen_host(),
             port=env.integer("PORT", 8080),
             pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),
             sync_timeout_s=env.number("SYNC_TIMEOUT_SECONDS", 30.0, minimum=0.1),

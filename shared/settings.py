@@ -50,6 +50,10 @@ class Environment:
             raise InvalidInput("setting_invalid", f"{name} must be one of {', '.join(allowed)}", field=name)
         return value
 
+    def listen_host(self) -> str:
+        """All interfaces, as a container needs it; the emulator says loopback."""
+        return self.text("HOST", "0.0.0.0")  # noqa: S104
+
     def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         """A comma-separated list of CIDR blocks."""
         parts = [part.strip() for part in self.text(name, ",").split(",") if part.strip()]

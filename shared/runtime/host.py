@@ -21,12 +21,13 @@ R = TypeVar("R")
 class HostSettings:
     """Where to listen, and how long requests in flight may take after SIGTERM."""
 
+    host: str = "127.0.0.1"
     port: int = 8080
     drain_s: float = 30.0
 
     @classmethod
     def read(cls, env: Environment) -> "HostSettings":
-        return cls(env.integer("PORT", 8080), env.number("DRAIN_SECONDS", 30.0))
+        return cls(env.listen_host(), env.integer("PORT", 8080), env.number("DRAIN_SECONDS", 30.0))
 
 
 def serve(function: Function[R], settings: HostSettings | None = None) -> None:
@@ -43,7 +44,7 @@ async def _run(function: Function[R], settings: HostSettings) -> int:
 
     resources = Resources(function.open)
     app = FunctionApp(function, resources)
-    server = FunctionServer(app, port=settings.port, drain_s=settings.drain_s, on_drain=app.drain)
+    server = FunctionServer(app, host=settings.host, port=settings.port, drain_s=settings.drain_s, on_drain=app.drain)
     resources.holder.add_done_callback(lambda _: server.stop())
     await server.serve()
     await resources.close()

@@ -18,8 +18,8 @@ _KEEP_ALIVE_S = 120
 class FunctionServer(Server):
     """SIGTERM ends in exit status 0, while uvicorn's own raises the signal again after the drain."""
 
-    def __init__(self, app: Asgi, *, port: int, drain_s: float, on_drain: Callable[[], None]) -> None:
-        super().__init__(_config(app, port, drain_s))
+    def __init__(self, app: Asgi, *, host: str, port: int, drain_s: float, on_drain: Callable[[], None]) -> None:
+        super().__init__(_config(app, host, port, drain_s))
         self._on_drain = on_drain
         self.cut_off = False
 
@@ -39,10 +39,10 @@ class FunctionServer(Server):
         self.cut_off = bool(self.server_state.tasks)
 
 
-def _config(app: Asgi, port: int, drain_s: float) -> Config:
+def _config(app: Asgi, host: str, port: int, drain_s: float) -> Config:
     return Config(
         app,
-        host="0.0.0.0",  # noqa: S104  a container's only interface
+        host=host,
         port=port,
         http="httptools",
         ws="none",

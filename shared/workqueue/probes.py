@@ -10,7 +10,7 @@ REQUEST_TIMEOUT_S = 2.0
 Answer = tuple[int, str]
 
 
-def serve_probes(port: int, routes: Mapping[str, Callable[[], Answer]]) -> HTTPServer:
+def serve_probes(address: tuple[str, int], routes: Mapping[str, Callable[[], Answer]]) -> HTTPServer:
     """Serves GET on all addresses until the process ends. A forked child lets go of the socket at once."""
     quiet = threading.Lock()
 
@@ -34,7 +34,7 @@ def serve_probes(port: int, routes: Mapping[str, Callable[[], Answer]]) -> HTTPS
         def log_message(self, *_: object) -> None:
             """Probes are no news."""
 
-    server = HTTPServer(("0.0.0.0", port), Handler)  # noqa: S104  a container's port
+    server = HTTPServer(address, Handler)
 
     def in_child() -> None:
         quiet.release()

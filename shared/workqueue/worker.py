@@ -32,6 +32,7 @@ class WorkerSettings:
 
     queue: str
     redis_url: str
+    host: str
     port: int
     max_jobs: int
 
@@ -40,6 +41,7 @@ class WorkerSettings:
         return cls(
             queue=queue,
             redis_url=env.text("REDIS_URL"),
+            host=env.listen_host(),
             port=env.integer("PORT", 8080),
             max_jobs=env.integer("WORKER_MAX_JOBS", 150, minimum=1),
         )
@@ -49,7 +51,7 @@ def run_worker(settings: WorkerSettings, preload: Callable[[], None]) -> None:
     """Works until SIGTERM or `max_jobs`. `preload` imports what jobs need and starts nothing."""
     _exit_on_signal()
     tally = _Tally()
-    serve_probes(settings.port, {"/healthz": lambda: (200, "ok\n"), **_routes(settings, tally)})
+    serve_probes((settings.host, settings.port), {"/healthz": lambda: (200, "ok\n"), **_routes(settings, tally)})
     preload()
     while tally.jobs < settings.max_jobs:
         try:
