@@ -19,6 +19,7 @@ import asyncpg
 import httpx
 import trafilatura
 from openai import OpenAI
+from trafilatura.settings import Document
 
 from functions.chunk.spans import Sizes
 from functions.chunk.tokens import Chunker
@@ -81,7 +82,9 @@ class Script:
 
 def by_trafilatura(html: str, url: str) -> Text | None:
     page = trafilatura.bare_extraction(html, url=url, include_comments=False, with_metadata=True)
-    return Text(page.text, page.title, page.author, page.date, page.language) if page and page.text else None
+    if not isinstance(page, Document) or not page.text:
+        return None
+    return Text(page.text, page.title, page.author, page.date, page.language)
 
 
 def by_own_reader(html: str, url: str) -> Text | None:
