@@ -12,11 +12,11 @@ from shared.runtime.statuses import BROKER, MAX_ERROR_BYTES, Audience, error_res
 RETRIED_BY_KNATIVE = {404, 408, 409, 429, *range(500, 600)}
 
 
-def all_errors(kind: type[errors.SluiceError] = errors.SluiceError) -> list[type[errors.SluiceError]]:
-    return [kind, *(found for child in kind.__subclasses__() for found in all_errors(child))]
+# Those every edge knows; an edge may have narrower ones of its own.
+ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind is not errors.SluiceError]
 
 
-@pytest.mark.parametrize("kind", all_errors()[1:])
+@pytest.mark.parametrize("kind", ERRORS)
 def test_a_broker_retries_exactly_what_a_retry_can_help(kind: type[errors.SluiceError]) -> None:
     if kind is not errors.StageFailure:
         status = error_response(kind("code", "message"), "broker").status
