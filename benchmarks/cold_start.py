@@ -30,7 +30,7 @@ from shared.events.signing import Signer
 from shared.objects import ObjectStore
 from shared.store.migrate import migrate
 
-KEY = b"benchmark-key"
+KEY = b"a key for benchmarks only"
 BARE = """
 async def app(scope, receive, send):
     if scope["type"] != "http":
