@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from functions.embed.core import requested_texts
-from functions.embed.settings import QUEUE, TASK, BatchSettings, WakeSettings
+from functions.embed.settings import BatchSettings
 from shared.auth.context import CallerContext
 from shared.auth.membership import Membership
 from shared.contracts.stages import EmbedRequested
 from shared.embeddings.answer import Model
 from shared.events.event import CloudEvent, Json
+from shared.workqueue.settings import WakeSettings
 from shared.workqueue.wake import Waker
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def open_desk(
     """Closes the membership client too."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(membership.close)
-        waker = Waker(wake.redis_url, QUEUE, TASK, slots=wake.slots)
+        waker = Waker.of(wake)
         stack.callback(waker.close)
         yield Desk(waker, batches, model, stack)
 

@@ -4,7 +4,7 @@ import os
 from functools import partial
 
 from functions.embed.handler import Desk, embed_texts, open_desk, wake_workers
-from functions.embed.settings import BatchSettings, WakeSettings, default_model
+from functions.embed.settings import BatchSettings, default_model, read_wake
 from shared.auth.membership import Membership
 from shared.contracts.stages import EmbedRequested
 from shared.events.signing import Signer
@@ -22,7 +22,7 @@ def build_from(env: Environment) -> Function[Desk]:
     membership = Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key"))
     return Function(
         name="embed",
-        open=partial(open_desk, WakeSettings.read(env), BatchSettings.read(env), default_model(env), membership),
+        open=partial(open_desk, read_wake(env), BatchSettings.read(env), default_model(env), membership),
         events={EmbedRequested: wake_workers},
         invoke=embed_texts,
         signer=Signer.from_secret(env.secret("event-signing-key")),

@@ -6,21 +6,14 @@ from functions.embed.core import BatchLimits
 from shared.embeddings.answer import Model
 from shared.embeddings.client import EndpointSettings
 from shared.settings import Environment
+from shared.workqueue.settings import DrainSettings, WakeSettings
 
 QUEUE = "embed"
 TASK = "functions.embed.job.run"
 
 
-@dataclass(frozen=True, slots=True)
-class WakeSettings:
-    """Where the wake-ups go, and how many workers may be awake at once."""
-
-    redis_url: str
-    slots: int
-
-    @classmethod
-    def read(cls, env: Environment) -> "WakeSettings":
-        return cls(env.text("REDIS_URL"), env.integer("EMBED_SLOTS", 4, minimum=1))
+def read_wake(env: Environment) -> WakeSettings:
+    return WakeSettings(env.text("REDIS_URL"), QUEUE, TASK, env.integer("EMBED_SLOTS", 4, minimum=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +45,17 @@ class JobSettings:
 
     batches: BatchSettings
     wake: WakeSettings
-    database_url: str
-    object_store_url: str
+    drain: DrainSettings
     documents: int
-    lease_s: float
-    budget_s: float
-    linger_s: float
-    max_attempts: int
     index_threshold: int
 
     @classmethod
     def read(cls, env: Environment) -> "JobSettings":
         return cls(
             batches=BatchSettings.read(env),
-            wake=WakeSettings.read(env),
-            database_url=env.text("DATABASE_URL"),
-            object_store_url=env.text("OBJECT_STORE_URL"),
+            wake=read_wake(env),
+            drain=DrainSettings.read(env),
             documents=env.integer("EMBED_DOCUMENTS", 64, minimum=1),
-            lease_s=env.number("LEASE_SECONDS", 60.0, minimum=1.0),
-            budget_s=env.number("WAKE_UP_SECONDS", 240.0),
-            linger_s=env.number("LINGER_SECONDS", 1.0),
-            max_attempts=env.integer("MAX_ATTEMPTS", 4, minimum=1),
             index_threshold=env.integer("VECTOR_INDEX_THRESHOLD", 10_000, minimum=1),
         )
 

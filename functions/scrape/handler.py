@@ -6,22 +6,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from functions.scrape.settings import QUEUE, TASK, FetchSettings, WakeSettings
+from functions.scrape.settings import FetchSettings
 from shared.auth.context import CallerContext
 from shared.contracts.stages import ScrapeRequested
 from shared.errors import InvalidInput, Permanent
 from shared.events.event import CloudEvent, Json
+from shared.workqueue.settings import WakeSettings
+from shared.workqueue.wake import Waker
 
 if TYPE_CHECKING:
     from functions.scrape.scraping import Scraper
-    from shared.workqueue.wake import Waker
 
 
 @dataclass
 class Desk:
     """What the function holds while it runs. The scraper is heavy: it opens with the first page that is asked for."""
 
-    waker: "Waker"
+    waker: Waker
     fetch: FetchSettings
     stack: AsyncExitStack
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -38,9 +39,7 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk(wake: WakeSettings, fetch: FetchSettings) -> AsyncIterator[Desk]:
-    from shared.workqueue.wake import Waker  # noqa: PLC0415
-
-    waker = Waker(wake.redis_url, QUEUE, TASK, slots=wake.slots)
+    waker = Waker.of(wake)
     async with AsyncExitStack() as stack:
         stack.callback(waker.close)
         yield Desk(waker, fetch, stack)

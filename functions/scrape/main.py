@@ -3,7 +3,7 @@
 import os
 
 from functions.scrape.handler import Desk, open_desk, scrape_page, wake_workers
-from functions.scrape.settings import FetchSettings, WakeSettings
+from functions.scrape.settings import FetchSettings, read_wake
 from shared.auth.membership import Membership
 from shared.contracts.stages import ScrapeRequested
 from shared.events.signing import Signer
@@ -18,7 +18,7 @@ def build() -> Function[Desk]:
 
 
 def build_from(env: Environment) -> Function[Desk]:
-    wake, fetch = WakeSettings.read(env), FetchSettings.read(env)
+    wake, fetch = read_wake(env), FetchSettings.read(env)
     return Function(
         name="scrape",
         open=lambda: open_desk(wake, fetch),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functions.scrape.addresses import Guard
 from shared.errors import InvalidInput
 from shared.settings import Environment
+from shared.workqueue.settings import DrainSettings, WakeSettings
 
 QUEUE = "scrape"
 TASK = "functions.scrape.job.run"
@@ -31,16 +32,8 @@ class FetchSettings:
         return cls(Guard(env.networks("SCRAPE_ALLOW_NETWORKS")), user_agent, token[0])
 
 
-@dataclass(frozen=True, slots=True)
-class WakeSettings:
-    """Where the wake-ups go, and how many workers may be awake at once."""
-
-    redis_url: str
-    slots: int
-
-    @classmethod
-    def read(cls, env: Environment) -> "WakeSettings":
-        return cls(env.text("REDIS_URL"), env.integer("SCRAPE_SLOTS", 4, minimum=1))
+def read_wake(env: Environment) -> WakeSettings:
+    return WakeSettings(env.text("REDIS_URL"), QUEUE, TASK, env.integer("SCRAPE_SLOTS", 4, minimum=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +42,18 @@ class JobSettings:
 
     fetch: FetchSettings
     wake: WakeSettings
-    database_url: str
-    object_store_url: str
+    drain: DrainSettings
     domain_delay_s: float
-    lease_s: float
     concurrency: int
-    budget_s: float
-    linger_s: float
-    max_attempts: int
     parser_socket: str | None
 
     @classmethod
     def read(cls, env: Environment) -> "JobSettings":
         return cls(
             fetch=FetchSettings.read(env),
-            wake=WakeSettings.read(env),
-            database_url=env.text("DATABASE_URL"),
-            object_store_url=env.text("OBJECT_STORE_URL"),
+            wake=read_wake(env),
+            drain=DrainSettings.read(env),
             domain_delay_s=env.number("SCRAPE_DOMAIN_DELAY_SECONDS", 1.0),
-            lease_s=env.number("LEASE_SECONDS", 60.0, minimum=1.0),
             concurrency=env.integer("SCRAPE_CONCURRENCY", 16, minimum=1),
-            budget_s=env.number("WAKE_UP_SECONDS", 240.0),
-            linger_s=env.number("LINGER_SECONDS", 1.0),
-            max_attempts=env.integer("MAX_ATTEMPTS", 4, minimum=1),
             parser_socket=env.optional("SLUICE_PARSER_SOCKET"),
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.errors import Unavailable
+from shared.workqueue.settings import WakeSettings
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -20,7 +21,6 @@ class Waker:
     def __init__(
         self, redis_url: str, queue: str, task: str, *, slots: int = 4, hard_limit_s: int = 3600, stale_s: int = STALE_S
     ) -> None:
-        """`task` is the dotted name of a function `(slot: int) -> None`, which RQ imports in the worker."""
         self._url = redis_url
         self._queue = queue
         self._task = task
@@ -28,6 +28,10 @@ class Waker:
         self._hard_limit_s = hard_limit_s
         self._stale_s = stale_s
         self._connection: Redis | None = None
+
+    @classmethod
+    def of(cls, settings: WakeSettings) -> "Waker":
+        return cls(settings.redis_url, settings.queue, settings.task, slots=settings.slots)
 
     async def wake(self, slot: int = 0) -> bool:
         """False when nobody needs to be woken: one waits already, or there is no such slot. Raises `Unavailable`."""

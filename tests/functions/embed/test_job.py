@@ -179,7 +179,7 @@ async def test_while_it_works_it_sweeps_for_everybody(
         FakeEmbeddings(DIMENSION).serving() as endpoint,
         desk(variables(database, tmp_path, endpoint), sink) as d,
     ):
-        await d.sweep()
+        await d.worker.sweep()
     assert waiting
     assert len(sink.events) >= waiting
     assert await store.fetch("SELECT 1 FROM outbox WHERE published_at IS NULL") == []

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.embed.handler import open_desk, wake_workers
-from functions.embed.settings import BatchSettings, WakeSettings, default_model
+from functions.embed.settings import BatchSettings, default_model, read_wake
 from shared.auth.membership import Membership
 from shared.contracts.stages import DocumentEmbedded, EmbedRequested
 from shared.events.codec import decode
@@ -54,7 +54,7 @@ async def test_an_event_wakes_the_worker_and_every_document_comes_back_signed(
         settings = Environment(env)
         asked = CloudEvent("e", "/functions/orchestrator", EmbedRequested.event_type)
         async with open_desk(
-            WakeSettings.read(settings),
+            read_wake(settings),
             BatchSettings.read(settings),
             default_model(settings),
             Membership("http://127.0.0.1:1", b"unused"),

@@ -19,7 +19,7 @@ from functions.scrape.handler import open_desk as open_function
 from functions.scrape.handler import scrape_page, wake_workers
 from functions.scrape.job import open_desk
 from functions.scrape.parsing import parser_process
-from functions.scrape.settings import FetchSettings, JobSettings, WakeSettings
+from functions.scrape.settings import FetchSettings, JobSettings, read_wake
 from shared.auth.context import CallerContext
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.jobs import JobSubmitted
@@ -192,7 +192,7 @@ async def test_an_event_wakes_the_worker_and_the_page_comes_back_signed(
         documents = await submit(store, [address + "/a"])
         env = variables(database, tmp_path, REDIS_URL=redis_url, BROKER_URL=ingress, PORT=str(closed_port()))
         settings = Environment(env)
-        async with open_function(WakeSettings.read(settings), FetchSettings.read(settings)) as function:
+        async with open_function(read_wake(settings), FetchSettings.read(settings)) as function:
             await wake_workers(ScrapeRequested(reason="submitted"), function, ASKED)
         with worker(env) as process:
             await until(lambda: bool(received), timeout_s=40)
@@ -206,7 +206,7 @@ async def test_an_event_wakes_the_worker_and_the_page_comes_back_signed(
 @asynccontextmanager
 async def calling() -> AsyncIterator[object]:
     env = Environment({"REDIS_URL": "redis://127.0.0.1:1/0", "SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8"})
-    async with open_function(WakeSettings.read(env), FetchSettings.read(env)) as function:
+    async with open_function(read_wake(env), FetchSettings.read(env)) as function:
 
         async def call(body: Json) -> Json:
             caller = CallerContext("c", "user", "free", frozenset(), "r")

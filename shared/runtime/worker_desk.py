@@ -1,0 +1,121 @@
+"""What the wake-ups of all stages do alike: hold leases, report results, and take part in the sweeping."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, TypeAlias, TypeVar
+
+from shared.contracts.envelope import to_event
+from shared.contracts.payload import Payload
+from shared.contracts.stages import FailedStage
+from shared.events.ids import derived_id
+from shared.events.signing import Signer
+from shared.objects import ObjectStore
+from shared.publish.open import SinkSettings, open_sink
+from shared.publish.relay import relay
+from shared.publish.sink import PATIENT, OpenSink
+from shared.settings import Environment
+from shared.store.claims import release, renew
+from shared.store.outbox import mark_published
+from shared.store.store import Store
+from shared.store.sweep import sweep
+from shared.workqueue.drain import Claim, DrainReport, drain
+from shared.workqueue.horse import run_wake_up
+from shared.workqueue.settings import DrainSettings, WakeSettings
+from shared.workqueue.wake import Waker
+
+SWEEP_EVERY_S = 2.0
+
+Saturated: TypeAlias = Callable[[], Awaitable[None]]
+Work: TypeAlias = Callable[[OpenSink, asyncio.Event, Saturated], Awaitable[DrainReport]]
+
+
+class TracedClaim(Claim, Protocol):
+    """A claim that knows the trace its results belong to."""
+
+    @property
+    def traceparent(self) -> str | None: ...
+
+
+C = TypeVar("C", bound=TracedClaim)
+
+
+def run_stage(env: Environment, wake: WakeSettings, slot: int, work: Work) -> None:
+    """The RQ task, in a process forked for it. `work` owns the sink that it is given."""
+    signer = Signer.from_secret(env.secret("event-signing-key"))
+    sink = SinkSettings.read(env)
+    run_wake_up(Waker.of(wake), slot, lambda stop, saturated: work(open_sink(sink, signer, PATIENT), stop, saturated))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_worker_desk(
+    stage: FailedStage, source: str, settings: DrainSettings, sink: OpenSink
+) -> AsyncIterator["WorkerDesk"]:
+    """Owns the sink from here on."""
+    objects = ObjectStore.open(settings.object_store_url, os.environ)
+    try:
+        async with await Store.open(settings.database_url) as store:
+            yield WorkerDesk(stage, source, settings, store, objects, sink)
+    finally:
+        await sink.close()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDesk:
+    """Everything that a wake-up works with, whatever its stage. `source` is that of the events it reports."""
+
+    stage: FailedStage
+    source: str
+    settings: DrainSettings
+    store: Store
+    objects: ObjectStore
+    sink: OpenSink
+
+    async def drain(
+        self,
+        claim: Callable[[int], Awaitable[Sequence[C]]],
+        work: Callable[[C], Awaitable[Payload | None]],
+        concurrency: int,
+        stop: asyncio.Event,
+        saturated: Saturated,
+    ) -> DrainReport:
+        settings = self.settings
+        return await drain(
+            stage=self.stage,
+            claim=claim,
+            work=work,
+            publish=self._publish,
+            renew=lambda claims: renew(self.store, claims, settings.lease_s, now()),
+            release=self.give_back,
+            concurrency=concurrency,
+            lease_s=settings.lease_s,
+            stop=stop,
+            budget_s=settings.budget_s,
+            linger_s=settings.linger_s,
+            saturated=saturated,
+            sweep=self.sweep,
+        )
+
+    async def give_back(self, claims: Sequence[Claim], wait_s: float | None, *, fetch_url: str | None = None) -> None:
+        """Free of charge; `wait_s` keeps others from claiming them at once."""
+        not_before = None if wait_s is None else now() + timedelta(seconds=wait_s)
+        await release(self.store, claims, now(), not_before=not_before, fetch_url=fetch_url)
+
+    async def sweep(self) -> None:
+        """Sets going what is overdue, for whoever it belongs to."""
+        swept = await sweep(self.store, now(), self.settings.policy, every_s=SWEEP_EVERY_S)
+        await relay(swept.events, self.sink, lambda ids: mark_published(self.store, ids, now()))
+
+    async def _publish(self, payload: Payload, claim: TracedClaim) -> None:
+        """The same claim's result has the same id, however often it is sent."""
+        event_id = derived_id(str(claim.document_id), self.source, payload.event_type, str(claim.token))
+        await self.sink.publish(
+            to_event(payload, source=self.source, cause=None, time=now(), id=event_id, traceparent=claim.traceparent)
+        )
