@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from gateway import events, health, jobs, search
-from gateway.edge import BodyLimit, Measured, RequestId
+from gateway.edge import BodyLimit, Contained, Measured, RequestId
 from gateway.metrics import Metrics
 from gateway.openapi import PROBLEM_RESPONSES, described
 from gateway.problems import install
@@ -23,7 +23,7 @@ SUBMISSION_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Route:
-    """`problems` are the statuses, beside those of every route with a caller, that the route is known for."""
+    """`public` needs no key; what is not `listed` stays out of the OpenAPI document."""
 
     method: str
     path: str
@@ -71,4 +71,4 @@ def create_app(settings: Settings, variables: Mapping[str, str]) -> ASGIApp:
         )
     described(app)
     limited = BodyLimit(app, limit_bytes=BODY_BYTES, larger={JOBS: SUBMISSION_BYTES})
-    return RequestId(Measured(limited, metrics))
+    return RequestId(Contained(Measured(limited, metrics)))
