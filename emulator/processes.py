@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +12,8 @@ from pathlib import Path
 import psutil
 
 from emulator.logs import LineSplitter
+from shared.parent_death import die_with
 
-_PR_SET_PDEATHSIG = 1
-# PyDLL keeps the interpreter lock: between fork and exec nothing may wait for a lock that another thread held.
-_libc = ctypes.PyDLL(None) if sys.platform == "linux" else None
 _READ_BYTES = 64 * 1024
 _open_pidfd: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
 
@@ -142,14 +138,6 @@ def spawn(
             preexec_fn=prepare,
         )
     return Process(popen, on_line)
-
-
-def die_with(parent: int, number: int) -> None:
-    """For a child right after fork: asks the kernel for signal `number` when its parent dies, unless it has already."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def kill_session(leader: int) -> None:

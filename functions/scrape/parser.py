@@ -6,7 +6,6 @@ also in the middle of a C function; one that wants too much memory gets none. Wh
 
 import argparse
 import contextlib
-import ctypes
 import logging
 import os
 import resource
@@ -21,11 +20,11 @@ from typing import BinaryIO
 from functions.scrape.body import decode, unpack
 from functions.scrape.frames import LENGTHS, Page, Text, failure_frame, read_page, text_frame
 from shared.errors import Permanent, StageFailure
+from shared.parent_death import die_with
 
 PAGE_CPU_S = 20.0
 MEMORY_BYTES = 2 * 1024 * 1024 * 1024
 STACK_DEPTH = 3000
-PR_SET_PDEATHSIG = 1
 
 # Exercises every path of the extraction, so that what it loads lazily is loaded before the first fork.
 SAMPLE = (
@@ -42,7 +41,7 @@ def main(arguments: list[str]) -> int:
     listener = socket.socket(fileno=given.socket_fd)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent(signal.SIGTERM)
+    die_with(os.getppid(), signal.SIGTERM)
     try:
         logging.disable(logging.CRITICAL)
         _warm_up()
@@ -81,18 +80,19 @@ def _accept(listener: socket.socket, cpu_s: float, memory_bytes: int) -> None:
             return
         if listener.fileno() in ready:
             connection, _ = listener.accept()
+            parent = os.getpid()
             if os.fork() == 0:
                 listener.close()
-                _serve(connection, cpu_s, memory_bytes)
+                _serve(connection, parent, cpu_s, memory_bytes)
             connection.close()
 
 
-def _serve(connection: socket.socket, cpu_s: float, memory_bytes: int) -> None:
+def _serve(connection: socket.socket, parent: int, cpu_s: float, memory_bytes: int) -> None:
     """The child's whole life."""
     status = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _end_with_parent(signal.SIGKILL)
+        die_with(parent, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.setrecursionlimit(STACK_DEPTH)
@@ -119,12 +119,6 @@ def _answer(stream: BinaryIO, lengths: bytes, cpu_s: float) -> bytes:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _end_with_parent(number: signal.Signals) -> None:
-    """Linux only; elsewhere the end of standard input has to do."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 if __name__ == "__main__":
