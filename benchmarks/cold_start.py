@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from benchmarks.ports import free_port
+from demo.ports import free_port
 from emulator.services import Services
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload

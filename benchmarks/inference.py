@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 import psutil
 
-from benchmarks.ports import free_port
+from demo.ports import free_port
 from functions.inference.core import Tokens
 from functions.inference.handler import Settings
 from functions.inference.model import Model

@@ -22,10 +22,10 @@ from typing import Any
 
 import psutil
 
-from benchmarks.ports import free_port
 from benchmarks.processes import DATABASE_SERVERS, CpuMeter
 from cli import running
 from demo.pages import own_site, recorded_site
+from demo.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 

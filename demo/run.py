@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.pages import Page, own_site, recorded_site
+from demo.ports import free_port
 from demo.site import serve
 from shared.errors import InvalidInput
 
@@ -104,7 +104,7 @@ def _how_to_go_on(platform: Platform) -> str:
 @contextmanager
 def _platform(keep: bool) -> Iterator[Platform]:
     """A folder and a port; whatever happens, the platform is gone afterwards unless it is to be kept."""
-    platform = Platform(_free_port(), Path(tempfile.mkdtemp(prefix="sluice-demo-")))
+    platform = Platform(free_port(), Path(tempfile.mkdtemp(prefix="sluice-demo-")))
     kept = False
     try:
         yield platform
@@ -118,12 +118,6 @@ def _platform(keep: bool) -> Iterator[Platform]:
 
 def _environment() -> dict[str, str]:
     return {"SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8", "SCRAPE_DOMAIN_DELAY_SECONDS": "0", **os.environ}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ import pytest
 
 from shared.store.store import Store
 from tests import postgres
+from tests.local_http import closed_port
 
 _SESSION = "SLUICE_TEST_SESSION"
 _OWNER = "SLUICE_TEST_OWNER"
@@ -55,8 +55,7 @@ async def store(database: str) -> AsyncIterator[Store]:
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A redis-server of this worker's own."""
     folder = tmp_path_factory.mktemp("redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = closed_port()
     log = folder.with_suffix(".log")
     guardian = postgres.start_guarded(os.getpid(), folder, signal.SIGTERM, _redis_command(port), log)
     url = f"redis://127.0.0.1:{port}/0"

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
+
+from tests.local_http import closed_port
 
 REPO = Path(__file__).resolve().parents[3]
 Kind = Literal["host", "framework"]
@@ -39,7 +40,7 @@ def command(kind: Kind, port: int) -> list[str]:
 
 
 def start(kind: Kind, **variables: str) -> Running:
-    port = free_port()
+    port = closed_port()
     process = subprocess.Popen(
         command(kind, port),
         env=os.environ | {"PORT": str(port), "PYTHONPATH": str(REPO)} | variables,
@@ -82,10 +83,3 @@ def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
