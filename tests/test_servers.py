@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,6 +11,7 @@ import pytest
 from psutil import Process
 
 from tests import postgres
+from tests.processes import wait_until
 
 RUN = """
 import os, sys, time
@@ -23,13 +22,6 @@ address = postgres.server(session, os.getpid())
 print(address, flush=True)
 time.sleep(600)
 """
-
-
-def until(true: Callable[[], bool], patience_s: float = 30.0) -> None:
-    deadline = time.monotonic() + patience_s
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -44,7 +36,7 @@ def test_a_run_that_is_killed_leaves_no_server(number: signal.Signals) -> None:
             servers = guardian.children(recursive=True)
             assert servers
             os.killpg(run.pid, number)
-        until(lambda: not any(process.is_running() for process in [guardian, *servers]))
+        wait_until(lambda: not any(process.is_running() for process in [guardian, *servers]))
         assert not (session / "postgres").exists()
     finally:
         postgres.end_session(session)

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from tests.shared.runtime.processes import until
+from tests.processes import wait_until
 
 PARENT = """
 import os, signal, time
@@ -30,7 +30,7 @@ def test_a_child_is_gone_when_its_parent_is_killed() -> None:
         child = int(parent.stdout.readline())
         assert psutil.pid_exists(child)
         parent.kill()
-    until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a Linux kernel's promise")

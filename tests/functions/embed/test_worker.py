@@ -1,10 +1,5 @@
 """The worker process from wake-up to signed events, with everything around it real."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.requests import Request
@@ -23,18 +18,9 @@ from shared.store.store import Store
 from tests.fakes.embeddings import FakeEmbeddings
 from tests.functions.embed.world import DIMENSION, add_chunked, variables
 from tests.local_http import asgi, closed_port, serving, until
+from tests.processes import running_module
 
 KEY = b"k" * 32
-
-
-@contextmanager
-def worker(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "functions.embed.worker"], env=os.environ | env)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def test_an_event_wakes_the_worker_and_every_document_comes_back_signed(
@@ -60,7 +46,7 @@ async def test_an_event_wakes_the_worker_and_every_document_comes_back_signed(
             Membership("http://127.0.0.1:1", b"unused"),
         ) as function:
             await wake_workers(EmbedRequested(reason="advanced"), function, asked)
-        with worker(env) as process:
+        with running_module("functions.embed.worker", env) as process:
             await until(lambda: len(received) == 2, timeout_s=30)
             process.terminate()
             assert process.wait(10) == 0

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -11,12 +10,13 @@ from uuid import UUID, uuid4
 from functions.embed.job import Desk, open_desk
 from functions.embed.settings import JobSettings
 from shared.contracts.documents import ChunkList, ChunkSpan
-from shared.contracts.envelope import from_event, to_event
+from shared.contracts.envelope import to_event
 from shared.contracts.jobs import JobSubmitted
 from shared.contracts.payload import ObjectRef, Payload
 from shared.contracts.stages import DocumentChunked, DocumentScraped
 from shared.events.event import CloudEvent
 from shared.objects import ObjectStore
+from shared.publish.sink import OpenSink
 from shared.settings import Environment
 from shared.store.claims import claim_scrape
 from shared.store.store import Store
@@ -26,22 +26,6 @@ from shared.store.transitions import apply
 MODEL = "all-MiniLM-L6-v2"
 DIMENSION = 8
 CHUNK_CHARS = 10
-
-
-@dataclass
-class Inbox:
-    """A sink that keeps what it gets."""
-
-    events: list[CloudEvent] = field(default_factory=list)
-
-    async def publish(self, event: CloudEvent) -> None:
-        self.events.append(event)
-
-    async def close(self) -> None:
-        pass
-
-    def payloads(self, kind: type[Payload]) -> list[Payload]:
-        return [from_event(event) for event in self.events if event.type == kind.event_type]
 
 
 def now() -> datetime:
@@ -61,7 +45,7 @@ def variables(database: str, folder: Path, endpoint: str, **more: str) -> dict[s
 
 
 @asynccontextmanager
-async def desk(env: dict[str, str], sink: Inbox) -> AsyncIterator[Desk]:
+async def desk(env: dict[str, str], sink: OpenSink) -> AsyncIterator[Desk]:
     async with open_desk(JobSettings.read(Environment(env)), sink) as opened:
         yield opened
 

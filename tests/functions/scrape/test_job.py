@@ -1,12 +1,8 @@
 """The worker from wake-up to signed events, with everything around it real."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -21,7 +17,7 @@ from functions.scrape.job import open_desk
 from functions.scrape.parsing import parser_process
 from functions.scrape.settings import FetchSettings, JobSettings, read_wake
 from shared.auth.context import CallerContext
-from shared.contracts.envelope import from_event, to_event
+from shared.contracts.envelope import to_event
 from shared.contracts.jobs import JobSubmitted
 from shared.contracts.payload import ObjectRef
 from shared.contracts.stages import DocumentScraped, ScrapeRequested, StageFailed
@@ -34,28 +30,13 @@ from shared.settings import Environment
 from shared.store.store import Store
 from shared.store.submit import CorpusDefaults, submit_job
 from shared.workqueue.drain import DrainReport
+from tests.fakes.sink import Sink
 from tests.functions.scrape.world import PAGE
 from tests.local_http import asgi, closed_port, serving, until
+from tests.processes import running_module
 
 KEY = b"k" * 32
 ASKED = CloudEvent("e", "/functions/orchestrator", ScrapeRequested.event_type)
-
-
-@dataclass
-class Inbox:
-    """A sink that keeps what it gets."""
-
-    events: list[CloudEvent] = field(default_factory=list)
-
-    async def publish(self, event: CloudEvent) -> None:
-        self.events.append(event)
-
-    async def close(self) -> None:
-        pass
-
-    def by_document(self) -> dict[UUID, DocumentScraped | StageFailed]:
-        payloads = [from_event(event) for event in self.events]
-        return {p.document_id: p for p in payloads if isinstance(p, DocumentScraped | StageFailed)}
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +82,7 @@ async def submit(store: Store, urls: Sequence[str], delay_s: float = 0.0) -> dic
     return {row["url"]: row["id"] for row in rows}
 
 
-async def run(env: dict[str, str], sink: Inbox, parser_path: str) -> DrainReport:
+async def run(env: dict[str, str], sink: Sink, parser_path: str) -> DrainReport:
     async def saturated() -> None:
         pass
 
@@ -112,12 +93,13 @@ async def run(env: dict[str, str], sink: Inbox, parser_path: str) -> DrainReport
 async def test_every_page_ends_as_an_event_of_its_own(
     store: Store, database: str, tmp_path: Path, parser_path: str
 ) -> None:
-    sink = Inbox()
+    sink = Sink()
     async with serving(asgi(site)) as address:
         paths = ["/a", "/b", "/gone", "/private/x", "/busy"]
         documents = await submit(store, [address + path for path in paths])
         report = await run(variables(database, tmp_path), sink, parser_path)
-    results = {path: sink.by_document()[documents[address + path]] for path in paths}
+    by_document = {one.document_id: one for one in sink.payloads(DocumentScraped, StageFailed)}
+    results = {path: by_document[documents[address + path]] for path in paths}
     assert report == DrainReport(claimed=5, published=5)
     objects = ObjectStore.open(f"file://{tmp_path}/objects", {})
     for path in ("/a", "/b"):
@@ -141,7 +123,7 @@ async def test_the_same_claim_reports_under_the_same_id(
     async with serving(asgi(site)) as address:
         await submit(store, [address + "/a"])
         for _ in range(2):
-            sink = Inbox()
+            sink = Sink()
             await run(variables(database, tmp_path), sink, parser_path)
             ids += [event.id for event in sink.events]
             # As if the worker had died after it published: the sweeper would hand out a new token, not the same one.
@@ -153,7 +135,7 @@ async def test_the_same_claim_reports_under_the_same_id(
 async def test_a_redirect_to_a_domain_that_is_busy_goes_on_later(
     store: Store, database: str, tmp_path: Path, parser_path: str
 ) -> None:
-    sink = Inbox()
+    sink = Sink()
     async with serving(asgi(site)) as there, serving(asgi(site)) as here:
         env = variables(database, tmp_path, SCRAPE_DOMAIN_DELAY_SECONDS="30")
         documents = await submit(store, [f"{here}/moved?to={there}/b", f"{there}/a"], delay_s=30.0)
@@ -165,16 +147,6 @@ async def test_a_redirect_to_a_domain_that_is_busy_goes_on_later(
         )
     assert row is not None
     assert (row["fetch_url"], row["later"]) == (f"{there}/b", True)
-
-
-@contextmanager
-def worker(env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen([sys.executable, "-m", "functions.scrape.worker"], env=os.environ | env)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def test_an_event_wakes_the_worker_and_the_page_comes_back_signed(
@@ -194,7 +166,7 @@ async def test_an_event_wakes_the_worker_and_the_page_comes_back_signed(
         settings = Environment(env)
         async with open_function(read_wake(settings), FetchSettings.read(settings)) as function:
             await wake_workers(ScrapeRequested(reason="submitted"), function, ASKED)
-        with worker(env) as process:
+        with running_module("functions.scrape.worker", env) as process:
             await until(lambda: bool(received), timeout_s=40)
             process.terminate()
             assert process.wait(10) == 0

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Literal
 import httpx
 
 from tests.local_http import closed_port
+from tests.processes import wait_until
 
 REPO = Path(__file__).resolve().parents[3]
 Kind = Literal["host", "framework"]
@@ -67,7 +67,7 @@ def running(kind: Kind, **variables: str) -> Iterator[Running]:
 
 
 def wait_until_ready(found: Running) -> None:
-    until(lambda: found.process.poll() is not None or is_ready(found.url))
+    wait_until(lambda: found.process.poll() is not None or is_ready(found.url))
     assert found.process.poll() is None, "the echo function did not come up"
 
 
@@ -76,10 +76,3 @@ def is_ready(url: str) -> bool:
         return httpx.get(f"{url}/readyz", trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

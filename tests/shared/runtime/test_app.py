@@ -21,6 +21,7 @@ from shared.runtime.app import FunctionApp
 from shared.runtime.asgi import Message, Receive
 from shared.runtime.function import Function, Limits
 from shared.runtime.resources import Resources
+from tests.fakes.sink import Sink
 from tests.shared.runtime.echo import KEY, function
 
 CANCEL = Signer([KEY]).sign(
@@ -29,19 +30,6 @@ CANCEL = Signer([KEY]).sign(
     )
 )
 PREFER = [(b"prefer", b"respond-async, Reply;x=1")]
-
-
-class Sink:
-    """Keeps what is published, or fails."""
-
-    def __init__(self, *, down: bool = False) -> None:
-        self.events: list[CloudEvent] = []
-        self.down = down
-
-    async def publish(self, event: CloudEvent) -> None:
-        if self.down:
-            raise Unavailable("broker_unavailable", "the broker does not answer", retry_after_s=1)
-        self.events.append(event)
 
 
 @asynccontextmanager

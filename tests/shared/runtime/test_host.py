@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.shared.runtime.processes import Running, running, start, until
+from tests.processes import wait_until
+from tests.shared.runtime.processes import Running, running, start
 
 
 def call(echo: Running, seconds: float) -> httpx.Response:
@@ -18,7 +19,7 @@ def call(echo: Running, seconds: float) -> httpx.Response:
 
 def wait_in_flight(echo: Running, count: int) -> None:
     line = f'sluice_function_in_flight{{function="echo"}} {count}'
-    until(lambda: line in httpx.get(f"{echo.url}/metrics", trust_env=False).text)
+    wait_until(lambda: line in httpx.get(f"{echo.url}/metrics", trust_env=False).text)
 
 
 def is_refused(echo: Running) -> bool:
@@ -39,7 +40,7 @@ def test_sigterm_finishes_what_is_in_flight_and_refuses_what_is_new() -> None:
     with running("host") as echo:
         pending = in_flight(echo, 1.0)
         echo.process.send_signal(signal.SIGTERM)
-        until(lambda: is_refused(echo))
+        wait_until(lambda: is_refused(echo))
         assert not pending.done()
         assert pending.result().status_code == 200
         status, output, _ = echo.stop()

@@ -1,14 +1,10 @@
 """The real worker process against a real Redis: stops, deaths, restarts."""
 
-import os
 import signal
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 import redis
@@ -17,29 +13,19 @@ from shared.errors import Unavailable
 from shared.workqueue.wake import Waker
 from tests.fakes.redis_server import RedisServer
 from tests.local_http import closed_port
+from tests.processes import running_module, wait_until
 from tests.shared.workqueue import tasks
 
 
-@contextmanager
-def worker(server: RedisServer, port: int | None = None, **env: str) -> Iterator[subprocess.Popen[bytes]]:
-    variables = os.environ | {"REDIS_URL": server.url, "PORT": str(port or closed_port())} | env
-    process = subprocess.Popen([sys.executable, "-m", "tests.shared.workqueue.host"], env=variables)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def worker(
+    server: RedisServer, port: int | None = None, **env: str
+) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    variables = {"REDIS_URL": server.url, "PORT": str(port or closed_port())} | env
+    return running_module("tests.shared.workqueue.host", variables)
 
 
 def waker(server: RedisServer, task: str, *, stale_s: int = 30) -> Waker:
     return Waker(server.url, tasks.QUEUE, f"tests.shared.workqueue.tasks.{task}", slots=2, stale_s=stale_s)
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def value(server: RedisServer, key: str) -> int:
@@ -67,9 +53,9 @@ async def test_a_wake_up_runs_once_however_often_it_is_asked_for(own_redis: Redi
     assert await wake.wake(slot=1)
     assert not await wake.wake(slot=2), "there are two slots"
     with worker(own_redis):
-        eventually(lambda: value(own_redis, "ran:0") == 1 and value(own_redis, "ran:1") == 1)
+        wait_until(lambda: value(own_redis, "ran:0") == 1 and value(own_redis, "ran:1") == 1)
         assert await wake.wake(), "the first has started, so new work needs a new wake-up"
-        eventually(lambda: value(own_redis, "ran:0") == 2)
+        wait_until(lambda: value(own_redis, "ran:0") == 2)
     wake.close()
 
 
@@ -78,11 +64,11 @@ async def test_a_wake_up_lost_with_redis_is_sent_again_after_its_time(own_redis:
     assert await wake.wake()
     with own_redis.client() as client:
         client.delete("rq:queue:probe")
-        eventually(lambda: not client.exists("sluice:wake:probe:0"))
+        wait_until(lambda: not client.exists("sluice:wake:probe:0"))
         assert await wake.wake()
-        eventually(lambda: not client.exists("sluice:wake:probe:0"))
+        wait_until(lambda: not client.exists("sluice:wake:probe:0"))
         assert await wake.wake(), "there is room for a second"
-        eventually(lambda: not client.exists("sluice:wake:probe:0"))
+        wait_until(lambda: not client.exists("sluice:wake:probe:0"))
         assert not await wake.wake(), "as many wait already as there are slots"
         assert client.llen("rq:queue:probe") == 2
     wake.close()
@@ -100,7 +86,7 @@ async def test_sigterm_lets_the_horse_give_back_its_claims(own_redis: RedisServe
     wake = waker(own_redis, "until_stopped")
     await wake.wake()
     with worker(own_redis) as process:
-        eventually(lambda: value(own_redis, "horse") > 0)
+        wait_until(lambda: value(own_redis, "horse") > 0)
         process.terminate()
         assert process.wait(10) == 0
     assert value(own_redis, "released") == 1
@@ -115,12 +101,12 @@ async def test_an_orphaned_horse_stops_by_itself(own_redis: RedisServer) -> None
     await wake.wake()
     port = closed_port()
     with worker(own_redis, port) as process:
-        eventually(lambda: value(own_redis, "horse") > 0)
+        wait_until(lambda: value(own_redis, "horse") > 0)
         assert get(port, "/readyz") == (200, "ready\n")
         process.kill()
         process.wait()
         assert get(port, "/healthz")[0] == 0, "the horse does not hold the port"
-        eventually(lambda: value(own_redis, "released") == 1)
+        wait_until(lambda: value(own_redis, "released") == 1)
     wake.close()
 
 
@@ -128,7 +114,7 @@ async def test_a_killed_horse_is_replaced(own_redis: RedisServer) -> None:
     wake = waker(own_redis, "die_once")
     await wake.wake()
     with worker(own_redis):
-        eventually(lambda: value(own_redis, "ran:0") == 2)
+        wait_until(lambda: value(own_redis, "ran:0") == 2)
     wake.close()
 
 
@@ -137,13 +123,13 @@ async def test_it_survives_a_redis_that_dies_and_comes_back_empty(own_redis: Red
     await wake.wake()
     port = closed_port()
     with worker(own_redis, port) as process:
-        eventually(lambda: value(own_redis, "ran:0") == 1)
+        wait_until(lambda: value(own_redis, "ran:0") == 1)
         own_redis.kill()
-        eventually(lambda: get(port, "/readyz")[0] == 503)
+        wait_until(lambda: get(port, "/readyz")[0] == 503)
         assert get(port, "/healthz") == (200, "ok\n")
         own_redis.start()
         assert await wake.wake()
-        eventually(lambda: value(own_redis, "ran:0") == 1)
+        wait_until(lambda: value(own_redis, "ran:0") == 1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     wake.close()
@@ -153,11 +139,11 @@ async def test_it_waits_for_a_redis_that_is_not_there_yet(own_redis: RedisServer
     own_redis.kill()
     port = closed_port()
     with worker(own_redis, port):
-        eventually(lambda: get(port, "/healthz")[0] == 200)
+        wait_until(lambda: get(port, "/healthz")[0] == 200)
         own_redis.start()
         wake = waker(own_redis, "count")
         await wake.wake()
-        eventually(lambda: value(own_redis, "ran:0") == 1)
+        wait_until(lambda: value(own_redis, "ran:0") == 1)
         wake.close()
 
 
@@ -165,7 +151,7 @@ async def test_work_left_behind_wakes_the_same_slot_and_too_much_work_the_next(o
     wake = waker(own_redis, "saturate")
     await wake.wake()
     with worker(own_redis):
-        eventually(lambda: value(own_redis, "ran:0") == 2 and value(own_redis, "ran:1") >= 1)
+        wait_until(lambda: value(own_redis, "ran:0") == 2 and value(own_redis, "ran:1") >= 1)
     wake.close()
 
 
@@ -183,5 +169,5 @@ async def test_it_leaves_after_its_number_of_jobs(own_redis: RedisServer) -> Non
 async def test_metrics_name_the_queue(own_redis: RedisServer) -> None:
     port = closed_port()
     with worker(own_redis, port):
-        eventually(lambda: 'sluice_worker_wake_ups_total{queue="probe"} 0' in get(port, "/metrics")[1])
+        wait_until(lambda: 'sluice_worker_wake_ups_total{queue="probe"} 0' in get(port, "/metrics")[1])
         assert get(port, "/secrets")[0] == 404
