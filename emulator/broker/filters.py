@@ -28,7 +28,7 @@ def compile_trigger(
     attributes: Mapping[str, str] | None, filters: Sequence[Mapping[str, Any]]
 ) -> Callable[[Attributes], bool]:
     """A non-empty `filters` hides `filter`."""
-    wanted = _all(_build_each(filters)) if filters else _by_attributes(attributes)
+    wanted = _first(Result.FAIL, _build_each(filters)) if filters else _by_attributes(attributes)
     return lambda event: wanted(event) is not Result.FAIL
 
 
@@ -74,9 +74,9 @@ def _build(item: Mapping[str, Any]) -> Filter | None:
     if item.get("suffix"):
         return _text(item["suffix"], str.endswith)
     if item.get("all"):
-        return _all(_build_each(item["all"]))
+        return _first(Result.FAIL, _build_each(item["all"]))
     if item.get("any"):
-        return _any(_build_each(item["any"]))
+        return _first(Result.PASS, _build_each(item["any"]))
     if item.get("not") is not None:
         return _not(_build(item["not"]))
     if item.get("cesql"):
@@ -99,28 +99,14 @@ def _text(wanted: Mapping[str, str], holds: Callable[[str, str], bool]) -> Filte
     return check
 
 
-def _all(filters: Sequence[Filter]) -> Filter:
-    """The first failure, else the last result."""
+def _first(ending: Result, filters: Sequence[Filter]) -> Filter:
+    """The first result that is `ending`, else the last: an unknown one at the end lets everything through."""
 
     def check(event: Attributes) -> Result:
         result = Result.NONE
         for each in filters:
             result = each(event)
-            if result is Result.FAIL:
-                break
-        return result
-
-    return check
-
-
-def _any(filters: Sequence[Filter]) -> Filter:
-    """The first pass, else the last result: an unknown one at the end lets everything through."""
-
-    def check(event: Attributes) -> Result:
-        result = Result.NONE
-        for each in filters:
-            result = each(event)
-            if result is Result.PASS:
+            if result is ending:
                 break
         return result
 
