@@ -1,5 +1,6 @@
 """What holds for every request before a route sees it: an id, a bound on the body, a count and a time."""
 
+import logging
 import re
 import time
 import uuid
@@ -39,6 +40,30 @@ class RequestId:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+class Contained:
+    """Logs a bug under its request's id. Once it is answered, it is over: from a server that hears of it, the requests
+    that come next on the same connection get no answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal answered
+            await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception:
+            if not answered:
+                raise
+            about = {"code": "internal_error", "request_id": scope["state"]["request_id"]}
+            logging.getLogger(__name__).exception("request failed", extra=about)
 
 
 class BodyLimit:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Request, Response
 from pydantic import ValidationError
 
-from gateway.problems import FieldError, InvalidFields, field_name, of_error
+from gateway.problems import FieldError, InvalidFields, field_name, of_error, sentence
 from gateway.resources import Caller, Opened
 from gateway.submission import Submission, accept
 from shared.errors import InvalidInput, TooLarge
@@ -44,5 +44,7 @@ def _submission(event: CloudEvent) -> Submission:
         return Submission.model_validate(event.data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        errors = [FieldError(field_name(("data", "data", *one["loc"])), "invalid_field", one["msg"]) for one in found]
+        errors = [
+            FieldError(field_name(("data", "data", *one["loc"])), "invalid_field", sentence(one)) for one in found
+        ]
         raise InvalidFields("event_data_invalid", "the data of the event is not valid", errors) from None

@@ -1,6 +1,7 @@
 """The job routes: hand in, look, call off, try again. Everything a caller sees is its own."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -35,7 +36,7 @@ async def submit(
     """Takes URLs in: all, or none of them when one is not acceptable."""
     job_id = uuid4()
     if idempotency_key is not None:
-        job_id = UUID(derived_id(caller.caller_id, idempotency_key, body.model_dump_json()))
+        job_id = UUID(derived_id(caller.caller_id, idempotency_key, json.dumps(body.model_dump())))
     accepted = await accept(body, caller.caller_id, job_id, resources)
     response.headers["Location"] = accepted.links["self"]
     return accepted

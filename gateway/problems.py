@@ -1,7 +1,7 @@
 """Errors as the public sees them: `application/problem+json`, with a code, a sentence and the field at fault."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
@@ -129,10 +129,17 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return problem(request, 400, "malformed_json", "the body is not JSON")
-    errors = [FieldError(field_name(one["loc"]), "invalid_field", str(one["msg"])) for one in found]
+    errors = [FieldError(field_name(one["loc"]), "invalid_field", sentence(one)) for one in found]
     first = errors[0]
     detail = f"{first.field}: {first.message}" if len(errors) == 1 else f"{len(errors)} fields are not valid"
     return problem(request, 422, "invalid_request", detail, field=first.field, errors=errors)
+
+
+def sentence(error: Mapping[str, Any]) -> str:
+    """pydantic's own, without its prefix; and what to do where somebody's client named no content type, or another."""
+    if error["type"] == "model_attributes_type":
+        return "send a JSON object, with Content-Type: application/json"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def field_name(location: Sequence[str | int]) -> str:
@@ -145,13 +152,16 @@ def field_name(location: Sequence[str | int]) -> str:
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:
+        # FastAPI's word for a body that fails to parse in another way than by its syntax: too deep, not UTF-8.
+        return problem(request, 400, "malformed_json", "the body is not JSON, or is nested too deeply")
     code = HTTPStatus(error.status_code).name.lower()
     answer = problem(request, error.status_code, code, str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
 
 
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def on_bug(request: Request, error: Exception) -> JSONResponse:
     return problem(request, 500, "internal_error", "something went wrong here; the request id finds it in our logs")
 
 
@@ -160,4 +170,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SluiceError, _on_sluice_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_bug)
+    app.add_exception_handler(Exception, on_bug)

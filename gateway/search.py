@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gateway.resources import ApiKey, Caller, Opened
 from shared.contracts.jobs import CorpusName
 from shared.errors import Unavailable
+from shared.events.strict_json import canonical
 
 
 class SearchRequest(BaseModel):
@@ -20,8 +21,18 @@ class SearchRequest(BaseModel):
 
     query: Annotated[str, Field(min_length=1, max_length=8000)]
     corpus: CorpusName = "default"
-    k: Annotated[int, Field(ge=1, le=100)] = 10
+    k: Annotated[int, Field(ge=1, le=100, strict=True)] = 10
     filter: dict[str, Any] | None = None
+
+    @field_validator("filter")
+    @classmethod
+    def _can_be_sent_on(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Python reads more than JSON can say: NaN, and halves of characters."""
+        try:
+            canonical(value)
+        except (ValueError, RecursionError):
+            raise ValueError("holds what is no JSON, or is nested too deeply") from None
+        return value
 
 
 class SearchResult(BaseModel):

@@ -1,15 +1,24 @@
 """What holds for every route: keys, ids, problems, counts."""
 
+import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from gateway.edge import Contained, RequestId
+from gateway.problems import on_bug
 from shared.store.store import Store
 from tests.gateway.conftest import ALICE, World, gateway_on, insert_job, problem
+from tests.local_http import serving
 
 SEARCH = "/api/embedding/search"
+JSON = {"content-type": "application/json"}
 
 
 async def test_nobody_gets_in_without_a_key(world: World) -> None:
@@ -102,11 +111,42 @@ async def test_a_bad_search_is_refused_before_it_costs_anything(world: World) ->
     cases: list[tuple[object, str]] = [
         ({"query": ""}, "query"),
         ({"query": "q", "k": 0}, "k"),
+        ({"query": "q", "k": True}, "k"),
+        ({"query": "q", "k": "5"}, "k"),
         ({"query": "q", "corpus": "?"}, "corpus"),
+        ({"query": "q", "filter": {"language": float("nan")}}, "filter"),
+        ({"query": "q", "filter": {"language": "\ud800"}}, "filter"),
+        ({"query": "q", "filter": {"\ud800": "en"}}, "filter"),
+        ({"query": "q", "filter": {"language": _nested(500)}}, "filter"),
     ]
     for body, field in cases:
-        assert problem(await world.client.post(SEARCH, json=body), 422)["field"] == field
+        answer = await world.client.post(SEARCH, content=json.dumps(body), headers=JSON)
+        assert problem(answer, 422)["field"] == field
     assert world.behind.searches == []
+
+
+def _nested(depth: int) -> list[object]:
+    nested: list[object] = []
+    for _ in range(depth):
+        nested = [nested]
+    return nested
+
+
+async def test_a_bug_costs_its_own_request_only(caplog: pytest.LogCaptureFixture) -> None:
+    """A server closes the connection under an application that raises, and with it what comes next."""
+
+    async def broken(_: Request) -> Response:
+        raise ZeroDivisionError
+
+    app = FastAPI(routes=[Route("/", broken)], exception_handlers={Exception: on_bug})
+    async with serving(RequestId(Contained(app))) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        first, again = [await client.get("/") for _ in range(2)]
+        assert problem(again, 500)["code"] == "internal_error"
+        assert first.extensions["network_stream"] is again.extensions["network_stream"]
+    logged = [record for record in caplog.records if record.exc_info]
+    assert [vars(record)["request_id"] for record in logged] == [
+        answer.headers["x-request-id"] for answer in (first, again)
+    ]
 
 
 async def test_the_key_is_in_no_answer(world: World) -> None:

@@ -83,10 +83,22 @@ async def test_the_field_at_fault_is_named(world: World) -> None:
 
 
 async def test_a_body_that_is_not_json_is_a_problem_too(world: World) -> None:
-    for content in (b"", b"{", b'{"urls": ["\xff"]}', b"[" * 100_000):
+    for content in (b"{", b'{"urls": ["\xff"]}', b"[" * 100_000, b'{"url": ' + b"9" * 5000 + b"}"):
         answer = await world.client.post(JOBS, content=content, headers={"content-type": "application/json"})
-        assert answer.status_code in (400, 422)
-        problem(answer, answer.status_code)
+        assert problem(answer, 400)["code"] == "malformed_json"
+    problem(await world.client.post(JOBS, content=b"", headers={"content-type": "application/json"}), 422)
+
+
+async def test_a_body_of_another_type_is_told_what_to_send(world: World) -> None:
+    answer = await world.client.post(JOBS, content=b'{"url": "https://example.org/"}')
+    assert "Content-Type: application/json" in problem(answer, 422)["detail"]
+
+
+async def test_half_a_character_is_read_as_browsers_read_it(world: World) -> None:
+    content = b'{"url": "https://example.org/\\ud800"}'
+    headers = {"Idempotency-Key": "half", "content-type": "application/json"}
+    assert (await world.client.post(JOBS, content=content, headers=headers)).status_code == 202
+    assert (await submitted(world))[1] == ["https://example.org/%EF%BF%BD"]
 
 
 async def test_an_idempotency_key_makes_a_repetition_harmless(world: World) -> None:
