@@ -15,14 +15,18 @@ SECRETS = ("event-signing-key", "caller-hash-key")
 
 def prepare(data_dir: Path) -> None:
     """Makes the folders, and the secrets that are not there yet."""
+    make_folders(data_dir)
+    for name in SECRETS:
+        kept(data_dir / "secrets" / name, secrets.token_hex(32))
+
+
+def make_folders(data_dir: Path) -> None:
     try:
         for folder in (data_dir, data_dir / "secrets", data_dir / "logs"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CommandFailed(f"cannot use {data_dir} for data: {error.strerror}", exit_code=2) from None
     (data_dir / "secrets").chmod(0o700)
-    for name in SECRETS:
-        kept(data_dir / "secrets" / name, secrets.token_hex(32))
 
 
 def api_key(data_dir: Path) -> tuple[str, bool]:

@@ -22,6 +22,8 @@ COMMANDS = {
     "chunk": "by hand: the chunks of a text",
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",
+    "emulate": "run the functions and triggers of any project, and nothing else",
+    "kpa": "what the Knative autoscaler decides for a load, tick by tick",
 }
 
 

@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from pathlib import Path
 from cli import data_dir
 from cli.environment import ROOT, platform_environment
 from cli.failure import CommandFailed
+from cli.foreground import say, until_signal
 from cli.status import fetch
 from emulator import eventing
 from emulator.app import Emulator, EmulatorSettings
@@ -32,39 +31,17 @@ READY_S = 120.0
 def run_platform(folder: Path, port: int, report_ready: Callable[[], None]) -> int:
     """Until it is told to stop. The first signal stops in order, a second one at once."""
     logs.setup("emulator", logging.WARNING)
-    return asyncio.run(_until_signal(_platform(folder, port, report_ready)))
-
-
-async def _until_signal(platform: Coroutine[None, None, None]) -> int:
-    task = asyncio.create_task(platform, name="platform")
-    told = False
-
-    def stop(number: signal.Signals) -> None:
-        nonlocal told
-        if told and number == signal.SIGINT:
-            os._exit(130)  # the kernel ends the children with us
-        if not told:
-            _say("stopping; Ctrl-C once more forces it" if number == signal.SIGINT else "stopping")
-            task.cancel()
-        told = True
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop, number)
-    try:
-        await task
-    except asyncio.CancelledError:
-        _say("stopped")
-    return 0
+    return asyncio.run(until_signal(_platform(folder, port, report_ready)))
 
 
 async def _platform(folder: Path, port: int, report_ready: Callable[[], None]) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        _say(f"starting Postgres and Redis in {folder}")
+        say(f"starting Postgres and Redis in {folder}")
         services = await stack.enter_async_context(Services.start(folder))
         await migrate(services.database_url)
         key_made = await _register_key(folder, services.database_url)
-        _say("starting the functions")
+        say("starting the functions")
         emulator = await stack.enter_async_context(_emulator(folder, port, services))
         stop = asyncio.Event()
         run = asyncio.create_task(emulator.run(stop), name="emulator")
@@ -119,11 +96,7 @@ async def _end(task: "asyncio.Task[None]") -> None:
 
 def _say_ready(folder: Path, port: int, seconds: float, *, key_made: bool) -> None:
     if key_made:
-        _say(f"made an API key and keep it in {folder}/api-key")
-    _say(
+        say(f"made an API key and keep it in {folder}/api-key")
+    say(
         f"ready on http://127.0.0.1:{port} after {seconds:.1f} s; try: sluice ingest --port {port} --wait https://example.org/"
     )
-
-
-def _say(text: str) -> None:
-    print(f"sluice: {text}", file=sys.stderr, flush=True)

@@ -2,7 +2,8 @@
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def write(running: Running) -> None:
     except FileNotFoundError:  # the last platform that ended took the folder along, just now
         _replace(_registry() / f"{running.port}.json", text, running.pid)
     _replace(_state_file(Path(running.data_dir)), text, running.pid)
+
+
+@contextmanager
+def announced(data_dir: Path, port: int) -> Iterator[None]:
+    """This process, from the first moment on, so that `sluice down` can also stop what is only starting."""
+    me = Running(os.getpid(), started_at(os.getpid()) or 0.0, port, str(data_dir))
+    write(me)
+    try:
+        yield
+    finally:
+        remove(me)
 
 
 def remove(running: Running) -> None:

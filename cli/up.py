@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from cli import data_dir, running, target
@@ -30,21 +30,10 @@ def run(args: argparse.Namespace) -> int:
     refuse_taken(port)
     if args.detach:
         return _detach(folder, port)
-    with data_dir.owned(folder), _announced(folder, port):
+    with data_dir.owned(folder), running.announced(folder, port):
         from cli.platform import run_platform  # noqa: PLC0415
 
         return run_platform(folder, port, _ready_reporter())
-
-
-@contextmanager
-def _announced(folder: Path, port: int) -> Iterator[None]:
-    """From the first moment on, so that `sluice down` can also stop what is only starting."""
-    me = running.Running(os.getpid(), running.started_at(os.getpid()) or 0.0, port, str(folder))
-    running.write(me)
-    try:
-        yield
-    finally:
-        running.remove(me)
 
 
 def refuse_second(folder: Path) -> None:

@@ -5,10 +5,10 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self
 
-from emulator.broker.brokers import Ack, Brokers
+from emulator.broker.brokers import DEFAULT_TTL, Ack, Brokers
 from emulator.broker.ports import SystemClock
 from emulator.data_lock import DataLock
 from emulator.eventing import Eventing
@@ -16,7 +16,7 @@ from emulator.fleet import deploy, routes_of
 from emulator.gate import SqlGate
 from emulator.launcher import Launcher
 from emulator.leftovers import PidFile
-from emulator.manifests import read_stack
+from emulator.manifests import FunctionSpec, read_stack
 from emulator.proxy import Proxy, open_session
 from emulator.routes import Routes
 from emulator.sender import FunctionSender
@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 class Emulator:
     """`async with Emulator(settings, eventing) as emulator`: inside, the port answers; after, no process is left.
 
-    `more_status` adds keys to `/status`. Must be entered on the main thread.
+    `specs` are the functions, when they come from elsewhere than the stack file alone. `more_status` adds keys to
+    `/status`. Must be entered on the main thread.
     """
 
     def __init__(
@@ -43,14 +44,19 @@ class Emulator:
         *,
         gate: Gate | None = None,
         ack: Ack = "durable",
+        ttl: int = DEFAULT_TTL,
+        specs: Sequence[FunctionSpec] | None = None,
         more_status: Callable[[], Mapping[str, Any]] = dict,
         variables: Mapping[str, str] = os.environ,
     ) -> None:
         self.settings = settings
-        self.specs = read_stack(settings.stack_file, settings.classes_file, variables)
+        self.specs = (
+            read_stack(settings.stack_file, settings.classes_file, variables) if specs is None else tuple(specs)
+        )
         self._eventing = eventing or Eventing()
         self._gate = gate
         self._ack = ack
+        self._ttl = ttl
         self._more_status = more_status
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -136,7 +142,9 @@ class Emulator:
 
     async def _start_brokers(self, sender: FunctionSender) -> None:
         journal = self.settings.data_dir / "broker.db"
-        self.brokers = Brokers(self._eventing, sender, clock=SystemClock(), journal_path=journal, ack=self._ack)
+        self.brokers = Brokers(
+            self._eventing, sender, clock=SystemClock(), journal_path=journal, ack=self._ack, ttl=self._ttl
+        )
         await self.brokers.start()
         self._stack.push_async_callback(self.brokers.stop)
 

@@ -24,6 +24,8 @@ from emulator.eventing import Eventing, Trigger
 
 Ack: TypeAlias = Literal["durable", "imc-sync"]
 
+DEFAULT_TTL = 255
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +54,7 @@ class Brokers:
         clock: Clock,
         journal_path: Path,
         ack: Ack = "durable",
-        ttl: int = 255,
+        ttl: int = DEFAULT_TTL,
         parallelism: int = 64,
         drain_s: float = 5.0,
     ) -> None:

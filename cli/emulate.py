@@ -1,0 +1,92 @@
+"""`sluice emulate`: the emulator alone, for the functions and events of any project."""
+
+import argparse
+import asyncio
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from cli import data_dir, running, sources, target
+from cli.failure import CommandFailed
+from cli.foreground import say, until_signal
+from cli.up import refuse_second, refuse_taken
+from emulator.app import Emulator, EmulatorSettings
+from emulator.broker.brokers import DEFAULT_TTL
+from emulator.project import read_project
+from observe import logs
+from shared.settings import Environment
+
+READY_S = 120.0
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("emulate", help="run the functions and triggers of any project, and nothing else")
+    sources.add_arguments(parser)
+    target.add_arguments(parser)
+    parser.add_argument(
+        "--broker-ack",
+        choices=("durable", "imc-sync"),
+        default="durable",
+        help="a broker says 202 once the event is on disk, or (imc-sync) once all is delivered (default: durable)",
+    )
+    parser.add_argument(
+        "--broker-ttl", type=_hops, default=DEFAULT_TTL, metavar="N", help="hops of an event (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    stack, manifests = sources.find(args)
+    folder = (args.data_dir or Path(os.environ.get(target.DATA_DIR) or ".sluice")).resolve()
+    port = args.port or target.DEFAULT_PORT
+    data_dir.make_folders(folder)
+    refuse_second(folder)
+    refuse_taken(port)
+    logs.setup("emulator", logging.WARNING)
+    project = read_project(stack, manifests)
+    settings = EmulatorSettings.read(
+        Environment(os.environ), stack_file=stack or sources.STACK, data_dir=folder, port=port
+    )
+    emulator = Emulator(settings, project.eventing, specs=project.functions, ack=args.broker_ack, ttl=args.broker_ttl)
+    with data_dir.owned(folder), running.announced(folder, port):
+        return asyncio.run(until_signal(_emulate(emulator, port)))
+
+
+async def _emulate(emulator: Emulator, port: int) -> None:
+    began = time.monotonic()
+    async with emulator:
+        run = asyncio.create_task(emulator.run(asyncio.Event()), name="emulator")
+        try:
+            await _ready(emulator, run)
+            _say_ready(emulator, port, time.monotonic() - began)
+            await run
+        finally:
+            run.cancel()
+            with suppress(asyncio.CancelledError):
+                await run
+
+
+async def _ready(emulator: Emulator, run: "asyncio.Task[None]") -> None:
+    if not await emulator.until_ready(READY_S):
+        waiting = [f"{one['name']}: {one['reason']}" for one in emulator.status()["functions"] if one["reason"]]
+        raise CommandFailed(f"not ready after {READY_S:g} s; {'; '.join(waiting)}")
+    if run.done():
+        await run
+
+
+def _say_ready(emulator: Emulator, port: int, seconds: float) -> None:
+    counted = emulator.status()
+    brokers = [name.removeprefix("broker ") for name in counted["broker"] if name.startswith("broker ")]
+    for function in counted["functions"]:
+        say(f"function http://127.0.0.1:{port}/function/{function['name']}")
+    for broker in brokers:
+        say(f"broker http://127.0.0.1:{port}/broker/{broker}")
+    say(f"ready on http://127.0.0.1:{port} after {seconds:.1f} s; Ctrl-C stops it")
+
+
+def _hops(text: str) -> int:
+    hops = int(text)
+    if hops < 1:
+        raise argparse.ArgumentTypeError("an event makes at least one hop")
+    return hops
