@@ -116,8 +116,9 @@ def _length(element: HtmlElement) -> int:
 def _lines(region: HtmlElement) -> str:
     """Its text, a line a block. Changes the region."""
     for element in region.iter(*_BLOCKS):
-        element.text = _BREAK + (element.text or "")
-        element.tail = _BREAK + (element.tail or "")
+        # lxml reads control characters that are written as references, but refuses to be given them back.
+        element.text = _BREAK + _UNPRINTABLE.sub("", element.text or "")
+        element.tail = _BREAK + _UNPRINTABLE.sub("", element.tail or "")
     lines = (" ".join(line.split()) for line in "".join(region.itertext()).split(_BREAK))
     return "\n".join(line for line in lines if line)
 

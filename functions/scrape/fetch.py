@@ -40,7 +40,7 @@ class Fetcher:
         with _translated():
             async with (
                 asyncio.timeout(self._limits.total_s),
-                self._client.stream("GET", url, headers=dict(headers or {}), timeout=self._timeout) as response,
+                self._client.stream("GET", url, headers=_with_host(url, headers), timeout=self._timeout) as response,
             ):
                 body = b"" if response.status_code in REDIRECTS else await self._read(response, cut_at)
         # Looking at a header of the same name twice joins the values, as lists in headers may be.
@@ -60,6 +60,11 @@ class Fetcher:
         return bytes(body)
 
 
+def _with_host(url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Else httpx decodes the name to write it, which fails for names that IDNA 2008 does not know: emoji."""
+    return {"Host": httpx.URL(url).netloc.decode("ascii"), **(headers or {})}
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -72,7 +77,9 @@ def _translated() -> Iterator[None]:
         raise _connect_error(exc) from exc
     except (httpx.RemoteProtocolError, httpx.DecodingError, httpx.LocalProtocolError) as exc:
         raise Transient("bad_response", "the server's answer is not valid HTTP") from exc
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
+    except httpx.InvalidURL as exc:
+        raise Permanent("redirect_refused", "the page redirects to what is no address of a page") from exc
+    except (httpx.HTTPError, OSError) as exc:
         raise Transient("connection_lost", "the connection broke before the page was complete") from exc
 
 

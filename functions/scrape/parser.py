@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from functions.scrape.body import decode, unpack
 from functions.scrape.frames import LENGTHS, Page, Text, failure_frame, read_page, text_frame
+from functions.scrape.sniffing import check_text
 from shared.errors import Permanent, StageFailure
 from shared.parent_death import die_with
 
@@ -56,7 +57,9 @@ def read(page: Page) -> Text:
     """A page's text and what it says of itself. Raises `StageFailure`."""
     from functions.scrape.extraction import from_html, from_text  # noqa: PLC0415
 
-    text = decode(unpack(page.body, page.content_encoding), page.content_type)
+    body = unpack(page.body, page.content_encoding)
+    text = decode(body, page.content_type)
+    check_text(body, text)
     try:
         return from_html(text, page.url) if page.form == "html" else from_text(text)
     except (MemoryError, RecursionError):

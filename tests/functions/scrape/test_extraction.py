@@ -73,6 +73,7 @@ def test_a_page_without_text_says_so(body: str) -> None:
         ("<<<<html <body <p>unclosed", "unclosed"),
         ("<html><body><p>be\x00fore\x1b</p></html>", "before"),
         ("<html><body><p>e\u0301</p></body></html>", "é"),
+        ("<html><body><p>be&#1;fore&#xFFFE; &#xD800;</p></body></html>", "before \ufffd"),
         ("<html><body>" + "<div>" * 5000 + "deep" + "</div>" * 5000, "deep"),
         ("<form><p>All of it stands in a form.</p></form>", "All of it stands in a form."),
     ],

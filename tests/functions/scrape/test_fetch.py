@@ -140,6 +140,28 @@ async def test_an_answer_that_is_not_http_may_be_better_next_time(reply: bytes, 
     assert (type(failed), failed.code) == (Transient, code)
 
 
+async def test_a_redirect_to_what_is_no_address_is_permanent() -> None:
+    async def site(request: Request) -> Answer:
+        return Answer(status_code=302, headers={"Location": "javascript:1"})
+
+    async with serving(asgi(site)) as address:
+        failed = await failure(address + "/")
+    assert (type(failed), failed.code) == (Permanent, "redirect_refused")
+
+
+async def test_a_name_that_not_every_standard_takes_is_asked_for_as_it_is() -> None:
+    async def site(request: Request) -> Answer:
+        return Answer(request.headers["host"])
+
+    async def here(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    tls = ssl.create_default_context()
+    async with serving(asgi(site)) as address, open_client(LOOPBACK, tls=tls, user_agent="T/1", resolve=here) as client:
+        emoji = address.replace("127.0.0.1", "xn--e28h.example")
+        assert (await Fetcher(client, SMALL).get(emoji + "/")).body.decode() == emoji.removeprefix("http://")
+
+
 async def test_nobody_there_is_transient() -> None:
     failed = await failure(f"http://127.0.0.1:{closed_port()}/")
     assert (type(failed), failed.code) == (Transient, "connection_refused")

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -62,6 +63,19 @@ async def test_a_page_that_is_too_large_says_so(parser: Parser) -> None:
     with pytest.raises(Permanent) as refused:
         await parser.read(page(b"<p>words</p>" * 5_000_000))
     assert refused.value.code == "page_too_large"
+
+
+async def test_what_only_calls_itself_a_page_says_so(parser: Parser) -> None:
+    for body in (b"%PDF-1.7\n1 0 obj", b"PK\x03\x04 words words", random.Random(1).randbytes(5000)):
+        with pytest.raises(Permanent) as refused:
+            await parser.read(page(body, content_type="text/html; charset=utf-8"))
+        assert refused.value.code == "unsupported_content_type"
+
+
+async def test_odd_bytes_do_not_make_a_page_something_else(parser: Parser) -> None:
+    cyrillic = "<p>Шлюз держит воду.</p>".encode("utf-16-le")
+    assert (await parser.read(page(cyrillic, content_type="text/html; charset=utf-16le"))).text == "Шлюз держит воду."
+    assert (await parser.read(page(b"<p>" + b"w\0o\0r\0d \x1b[1m" * 50 + b"\x0b</p>"))).text.startswith("word")
 
 
 async def test_a_child_that_died_idle_is_replaced(parser: Parser) -> None:
