@@ -72,10 +72,6 @@ def validate(event: Event) -> None:
         raise Malformed("datacontenttype is not a media type")
 
 
-def passed_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in headers if _passes(name))
-
-
 def _passes(name: str) -> bool:
     return name in _PASSED or name.startswith(_PASSED_PREFIXES)
 

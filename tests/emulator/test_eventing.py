@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from emulator.broker.pings import tick_event
 from emulator.broker.ports import BrokerDestination, Destination, FunctionDestination, UriDestination
 from emulator.broker.retry import BROKER_DEFAULT, DeliveryPolicy
 from emulator.eventing import Trigger, load, read
 from emulator.ping import next_tick
+from emulator.ticks import ping_event
 from shared.errors import InvalidInput
 
 URI = {"uri": "http://example.com/in"}
@@ -220,10 +220,10 @@ def test_a_ping_source_says_what_it_sends() -> None:
     (found,) = read(
         [ping(schedule="@daily", dataBase64="AAE=", ceOverrides={"extensions": {"tenant": "a"}})]
     ).ping_sources
-    event = tick_event(found, "7", datetime(2026, 3, 1, tzinfo=UTC))
+    event = ping_event(found, datetime(2026, 3, 1, tzinfo=UTC))
     assert event.attributes == {
         "specversion": "1.0",
-        "id": "7",
+        "id": event.attributes["id"],
         "source": "/apis/v1/namespaces/ns/pingsources/tick",
         "type": "dev.knative.sources.ping",
         "time": "2026-03-01T00:00:00Z",
