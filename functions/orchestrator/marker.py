@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +34,9 @@ class Marker:
             await self._task
 
     async def _flush(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._wait_s):
                 await self._closing.wait()
-        except TimeoutError:
-            pass
         ids, self._ids, self._task = self._ids, [], None
         try:
             await self._mark(ids)
