@@ -8,6 +8,7 @@ from pathlib import Path
 from functions.inference.folder import read_config
 from functions.inference.handler import Settings
 from functions.inference.main import wire
+from observe import logs
 from shared.runtime.host import HostSettings, serve
 from shared.settings import Environment
 
@@ -34,5 +35,6 @@ def run(args: argparse.Namespace) -> int:
     config = read_config(settings.folder)
     size = f"{config.hidden} dimensions, at most {config.limit} tokens"
     print(f"{settings.model} ({size}) on http://127.0.0.1:{host.port}/v1", file=sys.stderr)
+    logs.setup("inference")
     serve(wire(variables), host)
     return 0

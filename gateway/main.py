@@ -6,14 +6,14 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.settings import Settings
-from observe import logs
+from shared.runtime.startup import starting
 from shared.settings import Environment
 
 
 def main() -> None:
     """Serves until SIGTERM, then lets the requests under way finish."""
-    logs.setup("gateway")
-    settings = Settings.read(Environment(os.environ))
+    with starting("gateway"):
+        settings = Settings.read(Environment(os.environ))
     uvicorn.run(
         create_app(settings, os.environ),
         host=settings.host,

@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("job_id", "document_id", "stage", "trace_id", "request_id", "queue", "code", "seconds", "count")
+FIELDS = ("job_id", "document_id", "stage", "trace_id", "request_id", "queue", "code", "field", "seconds", "count")
 
 
 class JsonFormatter(logging.Formatter):

@@ -18,9 +18,9 @@ from shared.model_files import tokenizer_file
 from shared.objects import ObjectStore
 from shared.publish.open import SinkSettings, open_sink
 from shared.publish.sink import OpenSink
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
-from shared.runtime.host import serve
 from shared.settings import Environment
 
 BODY_BYTES = 8 * 1024 * 1024
@@ -94,4 +94,4 @@ async def _open(
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    serve(build())
+    host.main("chunk", build)

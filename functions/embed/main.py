@@ -8,6 +8,7 @@ from functions.embed.settings import BatchSettings, default_model, read_wake
 from shared.auth.membership import Membership
 from shared.contracts.stages import EmbedRequested
 from shared.events.signing import Signer
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
 from shared.settings import Environment
@@ -34,6 +35,4 @@ def build_from(env: Environment) -> Function[Desk]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    from shared.runtime.host import serve
-
-    serve(build())
+    host.main("embed", build)

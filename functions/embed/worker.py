@@ -3,16 +3,18 @@
 import os
 
 from functions.embed.settings import QUEUE, JobSettings
-from observe import logs
+from shared.publish.open import read_signed_sink
+from shared.runtime.startup import starting
 from shared.settings import Environment
 from shared.workqueue.worker import WorkerSettings, run_worker
 
 
 def main() -> None:
     env = Environment(os.environ)
-    logs.setup("embed-worker")
-    settings = WorkerSettings.read(env, QUEUE)
-    JobSettings.read(env)
+    with starting("embed-worker"):
+        settings = WorkerSettings.read(env, QUEUE)
+        JobSettings.read(env)
+        read_signed_sink(env)
     run_worker(settings, _preload)
 
 

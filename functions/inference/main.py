@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import partial
 
 from functions.inference.handler import Engine, Settings, embeddings, model_card, models, open_engine
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
-from shared.runtime.host import serve
 from shared.settings import Environment
 
 BODY_BYTES = 8 * 1024 * 1024
@@ -36,4 +36,4 @@ def wire(variables: Mapping[str, str]) -> Function[Engine]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    serve(build())
+    host.main("inference", build)

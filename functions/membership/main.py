@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from functions.membership.handler import Resources, authenticate
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
-from shared.runtime.host import serve
 from shared.settings import Environment
 from shared.store.store import Store
 
@@ -51,4 +51,4 @@ def build() -> Function[Resources]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    serve(build())
+    host.main("membership", build)

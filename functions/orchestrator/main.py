@@ -16,9 +16,9 @@ from shared.objects import ObjectStore
 from shared.pipeline.policy import Policy
 from shared.publish.open import SinkSettings, open_sink
 from shared.publish.sink import OpenSink
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
-from shared.runtime.host import serve
 from shared.settings import Environment
 from shared.store.outbox import mark_published
 from shared.store.store import Store
@@ -109,4 +109,4 @@ def _now() -> datetime:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    serve(build())
+    host.main("orchestrator", build)

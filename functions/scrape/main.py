@@ -7,6 +7,7 @@ from functions.scrape.settings import FetchSettings, read_wake
 from shared.auth.membership import Membership
 from shared.contracts.stages import ScrapeRequested
 from shared.events.signing import Signer
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
 from shared.settings import Environment
@@ -33,6 +34,4 @@ def build_from(env: Environment) -> Function[Desk]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    from shared.runtime.host import serve
-
-    serve(build())
+    host.main("scrape", build)

@@ -4,16 +4,18 @@ import os
 
 from functions.scrape.parsing import parser_process
 from functions.scrape.settings import QUEUE, JobSettings
-from observe import logs
+from shared.publish.open import read_signed_sink
+from shared.runtime.startup import starting
 from shared.settings import Environment
 from shared.workqueue.worker import WorkerSettings, run_worker
 
 
 def main() -> None:
     env = Environment(os.environ)
-    logs.setup("scrape-worker")
-    settings = WorkerSettings.read(env, QUEUE)
-    JobSettings.read(env)
+    with starting("scrape-worker"):
+        settings = WorkerSettings.read(env, QUEUE)
+        JobSettings.read(env)
+        read_signed_sink(env)
     with parser_process() as socket_path:
         os.environ["SLUICE_PARSER_SOCKET"] = socket_path
         run_worker(settings, _preload)

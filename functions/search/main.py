@@ -6,6 +6,7 @@ from functools import partial
 from functions.search.handler import Resources, answer, open_resources
 from functions.search.settings import Settings
 from shared.auth.membership import Membership
+from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
 from shared.settings import Environment
@@ -30,6 +31,4 @@ def build_from(env: Environment) -> Function[Resources]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    from shared.runtime.host import serve
-
-    serve(build())
+    host.main("search", build)

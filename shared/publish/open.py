@@ -35,6 +35,11 @@ class SinkSettings:
         )
 
 
+def read_signed_sink(env: Environment) -> tuple[SinkSettings, Signer]:
+    """What `open_sink` takes: where events go, and the key they are signed with."""
+    return SinkSettings.read(env), Signer.from_secret(env.secret("event-signing-key"))
+
+
 def open_sink(settings: SinkSettings, signer: Signer, delays: Sequence[float] = QUICK) -> OpenSink:
     """Opens no connection yet. `delays` are the waits between tries, in seconds."""
     poster = Poster(delays)

@@ -4,14 +4,15 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from typing import TypeVar
 
-from observe import logs
 from shared.runtime.app import FunctionApp
 from shared.runtime.function import Function
 from shared.runtime.resources import Resources
+from shared.runtime.startup import starting
 from shared.settings import Environment
 
 R = TypeVar("R")
@@ -30,13 +31,18 @@ class HostSettings:
         return cls(env.listen_host(), env.integer("PORT", 8080), env.number("DRAIN_SECONDS", 30.0))
 
 
-def serve(function: Function[R], settings: HostSettings | None = None) -> None:
+def main(service: str, build: Callable[[], Function[R]]) -> None:
+    """A function's process: reads its settings, then serves."""
+    with starting(service):
+        function, settings = build(), HostSettings.read(Environment(os.environ))
+    serve(function, settings)
+
+
+def serve(function: Function[R], settings: HostSettings) -> None:
     """Listens until SIGTERM, drains, closes the resources and ends the process: with 0, or 1 if any of that failed."""
-    logs.setup(function.name)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    chosen = settings or HostSettings.read(Environment(os.environ))
     _leave_out_the_command_line()
-    sys.exit(asyncio.run(_run(function, chosen)))
+    sys.exit(asyncio.run(_run(function, settings)))
 
 
 async def _run(function: Function[R], settings: HostSettings) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
-from shared.errors import Unavailable
+from shared.errors import SluiceError, Unavailable
 
 R = TypeVar("R")
 logger = logging.getLogger(__name__)
@@ -45,6 +45,9 @@ class Resources(Generic[R]):
             async with self._enter() as opened:
                 self._opened.set_result(opened)
                 await self._closing.wait()
+        except SluiceError as exc:
+            self.failed = True
+            logger.critical("cannot open: %s", exc.message, extra={"code": exc.code, "field": exc.field})
         except Exception:
             self.failed = True
             logger.exception("the function's resources failed", extra={"code": "resources_failed"})

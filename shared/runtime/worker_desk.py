@@ -12,9 +12,8 @@ from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage
 from shared.events.ids import derived_id
-from shared.events.signing import Signer
 from shared.objects import ObjectStore
-from shared.publish.open import SinkSettings, open_sink
+from shared.publish.open import open_sink, read_signed_sink
 from shared.publish.relay import relay
 from shared.publish.sink import PATIENT, OpenSink
 from shared.settings import Environment
@@ -45,8 +44,7 @@ C = TypeVar("C", bound=TracedClaim)
 
 def run_stage(env: Environment, wake: WakeSettings, slot: int, work: Work) -> None:
     """The RQ task, in a process forked for it. `work` owns the sink that it is given."""
-    signer = Signer.from_secret(env.secret("event-signing-key"))
-    sink = SinkSettings.read(env)
+    sink, signer = read_signed_sink(env)
     run_wake_up(Waker.of(wake), slot, lambda stop, saturated: work(open_sink(sink, signer, PATIENT), stop, saturated))
 
 

@@ -14,10 +14,10 @@ from shared.contracts.ports import EventSink
 from shared.contracts.stages import ChunkRequested, DocumentChunked, DocumentEmbedded, PipelineTick, StageFailed
 from shared.events.event import CloudEvent, Json
 from shared.events.signing import Signer
+from shared.runtime import host
 from shared.runtime.event_endpoint import now
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Answer, Function, Limits
-from shared.runtime.host import serve
 from shared.runtime.http import HttpRequest, HttpResponse
 from shared.settings import Environment
 
@@ -129,4 +129,4 @@ async def cannot_open() -> AsyncIterator[list[str]]:
 main = as_http_function(build)
 
 if __name__ == "__main__":
-    serve(build())
+    host.main("echo", build)
