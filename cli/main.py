@@ -24,6 +24,8 @@ COMMANDS = {
     "inference": "run the embeddings endpoint alone",
     "emulate": "run the functions and triggers of any project, and nothing else",
     "kpa": "what the Knative autoscaler decides for a load, tick by tick",
+    "cesql": "what a CESQL expression is worth for an event",
+    "filter": "whether a Trigger wants an event, and why",
 }
 
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from emulator.broker.filters import DIALECTS
 from emulator.cesql import parse
 from emulator.fields import Fields, invalid
 
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9]*")
-_DIALECTS = ("exact", "prefix", "suffix", "all", "any", "not", "cesql")
-_MAX_DEPTH = 16
+MAX_DEPTH = 16
 
 
 def attributes_filter(spec: Fields) -> Mapping[str, str] | None:
@@ -33,17 +33,17 @@ def filters(spec: Fields) -> tuple[Mapping[str, Any], ...]:
 
 
 def _each(items: list[Any], path: str, depth: int) -> list[Mapping[str, Any]]:
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise invalid(path, "nested too deeply")
     return [_one_filter(Fields(item, f"{path}[{at}]"), depth) for at, item in enumerate(items)]
 
 
 def _one_filter(fields: Fields, depth: int) -> Mapping[str, Any]:
-    given = [name for name in _DIALECTS if fields.has(name)]
+    given = [name for name in DIALECTS if fields.has(name)]
     if len(given) > 1:
         raise invalid(fields.path, f"multiple dialects: {', '.join(given)}")
     found = {dialect: _dialect(fields, dialect, fields.at(dialect), depth) for dialect in given}
-    fields.skip(*_DIALECTS)
+    fields.skip(*DIALECTS)
     fields.finish()
     return found
 

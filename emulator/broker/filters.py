@@ -20,6 +20,13 @@ class Result(Enum):
 Attributes: TypeAlias = Mapping[str, str]
 Filter: TypeAlias = Callable[[Attributes], Result]
 
+DIALECTS = ("exact", "prefix", "suffix", "all", "any", "not", "cesql")
+HOLDS: Mapping[str, Callable[[str, str], bool]] = {
+    "exact": str.__eq__,
+    "prefix": str.startswith,
+    "suffix": str.endswith,
+}
+
 _NO_TIME = "0001-01-01T00:00:00Z"
 _OPTIONAL = frozenset({"subject", "dataschema", "schemaurl", "datacontenttype", "datamediatype", "datacontentencoding"})
 
@@ -65,27 +72,29 @@ def _build_each(items: Sequence[Mapping[str, Any]]) -> list[Filter]:
     return [built for item in items if (built := _build(item)) is not None]
 
 
+def dialect_of(item: Mapping[str, Any]) -> str | None:
+    """The first in Knative's order wins; validation refuses a second one. None: the item is skipped."""
+    return next((name for name in DIALECTS if item.get(name) or (name == "not" and item.get(name) is not None)), None)
+
+
 def _build(item: Mapping[str, Any]) -> Filter | None:
-    """The first dialect in Knative's order wins; validation refuses a second one."""
-    if item.get("exact"):
-        return _text(item["exact"], str.__eq__)
-    if item.get("prefix"):
-        return _text(item["prefix"], str.startswith)
-    if item.get("suffix"):
-        return _text(item["suffix"], str.endswith)
-    if item.get("all"):
-        return _first(Result.FAIL, _build_each(item["all"]))
-    if item.get("any"):
-        return _first(Result.PASS, _build_each(item["any"]))
-    if item.get("not") is not None:
-        return _not(_build(item["not"]))
-    if item.get("cesql"):
-        return _cesql(item["cesql"])
-    return None
+    match dialect_of(item):
+        case "all":
+            return _first(Result.FAIL, _build_each(item["all"]))
+        case "any":
+            return _first(Result.PASS, _build_each(item["any"]))
+        case "not":
+            return _not(_build(item["not"]))
+        case "cesql":
+            return _cesql(item["cesql"])
+        case None:
+            return None
+        case name:
+            return _text(item[name], HOLDS[name])
 
 
 def _text(wanted: Mapping[str, str], holds: Callable[[str, str], bool]) -> Filter | None:
-    if not all(wanted) or not all(wanted.values()):
+    if not is_buildable(wanted):
         return None
     pairs = tuple(wanted.items())
 
@@ -97,6 +106,11 @@ def _text(wanted: Mapping[str, str], holds: Callable[[str, str], bool]) -> Filte
         return Result.PASS
 
     return check
+
+
+def is_buildable(wanted: Mapping[str, str]) -> bool:
+    """Whether an `exact`, `prefix` or `suffix` counts: with an empty name or value in it, it is skipped."""
+    return all(wanted) and all(wanted.values())
 
 
 def _first(ending: Result, filters: Sequence[Filter]) -> Filter:
