@@ -1,6 +1,7 @@
 """Maps events to the store, and sends on what follows from them."""
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 1.0
+_STATUS = re.compile("[1-9][0-9]{2}")
 
 
 class Objects(Protocol):
@@ -78,7 +80,7 @@ async def dead_letter(request: HttpRequest, desk: Desk) -> HttpResponse:
     status = event.extensions.get("knativeerrorcode", "")
     destination = event.extensions.get("knativeerrordest")
     await add_dead_letter(
-        desk.store, event, now, destination=destination, status=int(status) if status.isdecimal() else None
+        desk.store, event, now, destination=destination, status=int(status) if _STATUS.fullmatch(status) else None
     )
     failure = _failure(event)
     if failure is not None:

@@ -88,8 +88,8 @@ def _moment(value: Json) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise InvalidInput("since_invalid", "since must be an ISO 8601 date or time", field="filter.since")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment is not None:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput("since_invalid", "since must be an ISO 8601 date or time", field="filter.since")

@@ -172,8 +172,8 @@ async def test_what_the_broker_does_not_take_stays_in_the_outbox_for_a_tick(plat
     await platform.until_marked()
 
 
-async def dead(platform: Platform, event: CloudEvent) -> httpx.Response:
-    error = {"knativeerrordest": "http://chunk", "knativeerrorcode": "500"}
+async def dead(platform: Platform, event: CloudEvent, status: str = "500") -> httpx.Response:
+    error = {"knativeerrordest": "http://chunk", "knativeerrorcode": status}
     event = CloudEvent(
         event.id,
         event.source,
@@ -185,6 +185,13 @@ async def dead(platform: Platform, event: CloudEvent) -> httpx.Response:
         event.extensions | error,
     )
     return await platform.post(event, "/dead-letters")
+
+
+async def test_a_dead_letter_is_kept_whatever_its_status_says(platform: Platform) -> None:
+    event = SIGNER.sign(to_event(await platform.submission(URL), source="/x", cause=None, time=datetime.now(UTC)))
+    for status in ("9" * 30, "-1", "none"):
+        assert (await dead(platform, event, status)).status_code == 204
+    assert await platform.world.store.pool.fetchval("SELECT count(*) FROM dead_letters WHERE status IS NULL") == 3
 
 
 async def test_a_dead_request_for_chunks_costs_its_document_a_try(platform: Platform) -> None:

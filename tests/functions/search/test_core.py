@@ -51,6 +51,7 @@ def test_a_time_keeps_its_zone() -> None:
         ({"query": "q", "filter": {"language": 1}}, "filter.language"),
         ({"query": "q", "filter": {"since": "yesterday"}}, "filter.since"),
         ({"query": "q", "filter": {"since": 3}}, "filter.since"),
+        ({"query": "q", "filter": {"since": "0001-01-01T00:00:00+23:59"}}, "filter.since"),
     ],
 )
 def test_what_is_wrong_is_named(body: Json, field: str | None) -> None:
