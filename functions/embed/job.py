@@ -16,7 +16,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.stages import DocumentEmbedded
 from shared.embeddings.answer import Model
 from shared.publish.sink import OpenSink
-from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, run_stage
+from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment
 from shared.store.claims import EmbedClaim, claim_embed
 from shared.store.index import IndexedChunk, swap_chunks
@@ -79,7 +79,8 @@ class Desk:
     async def _embed(self, claim: EmbedClaim) -> Payload | None:
         """None when the claim was lost meanwhile: its new holder reports."""
         objects = self.worker.objects
-        text, chunks = await asyncio.gather(objects.get(claim.text), objects.get(claim.chunks))
+        with outages_are_ours():
+            text, chunks = await asyncio.gather(objects.get(claim.text), objects.get(claim.chunks))
         slices = texts_of(text.decode(), ChunkList.model_validate_json(chunks))
         vectors = await self.batcher.embed(
             [(piece, span.tokens) for piece, span in slices], Model(claim.model, claim.dimension)
@@ -88,8 +89,9 @@ class Desk:
             IndexedChunk(n, span.start, span.end, span.tokens, piece, vector)
             for n, ((piece, span), vector) in enumerate(zip(slices, vectors, strict=True))
         ]
-        if not await swap_chunks(self.worker.store, claim, indexed, now()):
-            return None
+        with outages_are_ours():
+            if not await swap_chunks(self.worker.store, claim, indexed, now()):
+                return None
         self.corpora.add(claim.corpus_id)
         return DocumentEmbedded(
             job_id=claim.job_id,

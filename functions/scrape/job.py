@@ -19,15 +19,13 @@ from functions.scrape.scraping import Postponed, Scraper, Target
 from functions.scrape.settings import FetchSettings, JobSettings
 from functions.scrape.shared_pace import StorePace, StoreShelf
 from shared.contracts.payload import Payload
-from shared.errors import Interrupted, Unavailable
 from shared.publish.sink import OpenSink
-from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, run_stage
+from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment
 from shared.store.claims import ScrapeClaim, claim_scrape
 from shared.workqueue.drain import DrainReport
 
 SOURCE = "/functions/scrape"
-OUTAGE_WAIT_S = 15.0
 
 
 def run(slot: int) -> None:
@@ -88,10 +86,8 @@ class Desk:
         return await claim_scrape(self.worker.store, limit, lease_s, now(), suspects=nothing_in_hand)
 
     async def _work(self, claim: ScrapeClaim) -> Payload | None:
-        try:
+        with outages_are_ours():
             return await self._scrape(claim)
-        except Unavailable as exc:
-            raise Interrupted(exc.code, exc.message, retry_after_s=OUTAGE_WAIT_S) from exc
 
     async def _scrape(self, claim: ScrapeClaim) -> Payload | None:
         target = Target(claim.fetch_url, claim.redirects, claim.etag, claim.last_modified)

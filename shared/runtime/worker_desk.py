@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar
@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage
+from shared.errors import Interrupted, Unavailable
 from shared.events.ids import derived_id
 from shared.objects import ObjectStore
 from shared.publish.open import open_sink, read_signed_sink
@@ -27,6 +28,7 @@ from shared.workqueue.settings import DrainSettings, WakeSettings
 from shared.workqueue.wake import Waker
 
 SWEEP_EVERY_S = 2.0
+OUTAGE_WAIT_S = 15.0
 
 Saturated: TypeAlias = Callable[[], Awaitable[None]]
 Work: TypeAlias = Callable[[OpenSink, asyncio.Event, Saturated], Awaitable[DrainReport]]
@@ -50,6 +52,15 @@ def run_stage(env: Environment, wake: WakeSettings, slot: int, work: Work) -> No
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+@contextmanager
+def outages_are_ours() -> Iterator[None]:
+    """A page has no part in what our own database and object store do: it is given back, and waits free of charge."""
+    try:
+        yield
+    except Unavailable as exc:
+        raise Interrupted(exc.code, exc.message, retry_after_s=OUTAGE_WAIT_S) from exc
 
 
 @asynccontextmanager

@@ -125,6 +125,20 @@ async def test_a_text_that_is_gone_fails_its_document(
     assert len(sink.payloads(DocumentEmbedded)) == 1
 
 
+async def test_an_outage_of_our_own_store_costs_no_try(
+    store: Store, database: str, objects: ObjectStore, tmp_path: Path
+) -> None:
+    await add_chunked(store, objects, ["one", "two"])
+    folder, sink = tmp_path / "objects" / "corpora", Sink()
+    folder.rename(tmp_path / "away")
+    folder.write_text("not a folder")
+    async with FakeEmbeddings(DIMENSION).serving() as endpoint:
+        report = await run(variables(database, tmp_path, endpoint), sink)
+    assert (report, sink.events) == (DrainReport(claimed=2, released=2), [])
+    rows = await store.fetch("SELECT state, attempt, not_before FROM documents")
+    assert [(row["state"], row["attempt"], row["not_before"] > now()) for row in rows] == [("embedding", 0, True)] * 2
+
+
 async def test_stopped_in_the_middle_it_gives_everything_back_at_once(
     store: Store, database: str, objects: ObjectStore, tmp_path: Path
 ) -> None:
