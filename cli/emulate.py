@@ -14,6 +14,7 @@ from cli.foreground import say, until_signal
 from cli.up import refuse_second, refuse_taken
 from emulator.app import Emulator, EmulatorSettings
 from emulator.broker.brokers import DEFAULT_TTL
+from emulator.knative.functions import HOME_NAMESPACES
 from emulator.project import read_project
 from observe import logs
 from shared.settings import Environment
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     refuse_taken(port)
     logs.setup("emulator", logging.WARNING)
     project = read_project(stack, manifests)
+    for file, notice in project.notices:
+        say(f"warning: {file.name}: {notice.field}: {notice.message}")
     settings = EmulatorSettings.read(
         Environment(os.environ), stack_file=stack or sources.STACK, data_dir=folder, port=port
     )
@@ -79,7 +82,9 @@ def _say_ready(emulator: Emulator, port: int, seconds: float) -> None:
     counted = emulator.status()
     brokers = [name.removeprefix("broker ") for name in counted["broker"] if name.startswith("broker ")]
     for function in counted["functions"]:
-        say(f"function http://127.0.0.1:{port}/function/{function['name']}")
+        name, namespace = function["name"], function["namespace"]
+        usual = namespace in HOME_NAMESPACES.values()
+        say(f"function http://127.0.0.1:{port}/function/{name if usual else f'{name}.{namespace}'}")
     for broker in brokers:
         say(f"broker http://127.0.0.1:{port}/broker/{broker}")
     say(f"ready on http://127.0.0.1:{port} after {seconds:.1f} s; Ctrl-C stops it")

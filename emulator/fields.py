@@ -66,6 +66,24 @@ class Fields:
             raise invalid(self.at(name), "must be a list")
         return value
 
+    def each(self, name: str) -> "list[Fields]":
+        """A list of mappings."""
+        return [Fields(item, f"{self.at(name)}[{at}]") for at, item in enumerate(self.items(name) or [])]
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list of texts."""
+        found = self.items(name) or []
+        for at, word in enumerate(found):
+            if not isinstance(word, str):
+                raise invalid(f"{self.at(name)}[{at}]", "must be text (quote it)")
+        return tuple(found)
+
+    def truth(self, name: str) -> bool:
+        value = self.value(name)
+        if value is not None and not isinstance(value, bool):
+            raise invalid(self.at(name), "must be true or false")
+        return bool(value)
+
     def whole(self, name: str) -> int | None:
         value = self.value(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from emulator.knative.references import PORT
 from emulator.leftovers import PidFile
 from emulator.logs import RotatingLog
 from emulator.manifests import FunctionSpec
@@ -83,7 +84,7 @@ class Launcher:
 
     def _spawn(self, spec: FunctionSpec, name: str, environment: Mapping[str, str]) -> Process:
         log = self.log_of(spec.name)
-        command = (shutil.which(spec.command[0], path=environment["PATH"]) or spec.command[0], *spec.command[1:])
+        command = _command(spec, environment)
         try:
             return spawn(
                 command, folder=spec.folder, environment=environment, on_line=lambda line: log.write(name, line)
@@ -128,6 +129,12 @@ class Launcher:
         self._ports.discard(replica.port)
         self._pids.remove(replica.process)
         replica.clean_up()
+
+
+def _command(spec: FunctionSpec, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Which port it is, is known only now."""
+    first, *rest = (word.replace(PORT, environment["PORT"]) for word in spec.command)
+    return (shutil.which(first, path=environment["PATH"]) or first, *rest)
 
 
 def free_port(taken: set[int]) -> int:

@@ -119,6 +119,33 @@ async def test_manifests_alone_with_the_in_memory_trap_and_few_hops(sluice: Cli)
     assert len(heard.heard) == 3
 
 
+async def test_knative_services_run_without_an_image(sluice: Cli) -> None:
+    code = (
+        "import http.server, sys\n"
+        "class H(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(200); self.end_headers(); self.wfile.write(GREETING)\n"
+        "import os; GREETING = os.environ['GREETING'].encode()\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()\n"
+    )
+    container = {
+        "image": "registry.example/hello",
+        "command": ["python", "-c", code, "$(PORT)"],
+        "env": [{"name": "GREETING", "value": "good day"}],
+        "readinessProbe": {"httpGet": {"path": "/"}},
+        "workingDir": "/app",
+    }
+    service = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "hello", "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    manifests = write_manifests(sluice.folder / "m", service)
+    async with emulating(sluice, "--manifests", str(manifests)) as url, aiohttp.ClientSession() as session:
+        response = await session.get(f"{url}/function/hello.shop/")
+        assert (response.status, await response.text()) == (200, "good day")
+
+
 async def test_what_cannot_be_started_is_told_with_its_field(sluice: Cli) -> None:
     ended = await sluice("emulate", "--port", str(closed_port()))
     assert (ended.code, "--manifests DIR" in ended.err) == (2, True)

@@ -1,0 +1,1 @@
+"""Knative Services as a source of functions: read as strictly as a cluster's webhook reads them."""
