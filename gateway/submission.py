@@ -52,7 +52,8 @@ async def accept(submission: Submission, caller_id: str, job_id: UUID, resources
     Job and event ids go together: whoever submits again under the same job id changes nothing.
     """
     urls = await asyncio.to_thread(distinct_urls, submission.entries(), normalise)
-    folder = derived_id("submissions", caller_id)
+    # A folder of its own: no other submission can store the same list there while housekeeping removes it.
+    folder = derived_id("submissions", caller_id, str(job_id))
     ref = await resources.objects.put(folder, "urls", json.dumps(urls, ensure_ascii=False).encode())
     payload = JobSubmitted(job_id=job_id, caller_id=caller_id, corpus=submission.corpus, urls=ref, count=len(urls))
     event_id = derived_id(str(job_id), "submitted")

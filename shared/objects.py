@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -13,11 +13,13 @@ from shared.contracts.payload import ObjectRef
 from shared.errors import InvalidInput, Permanent, Unavailable
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import LocalStore, S3Store
 
     Backend: TypeAlias = LocalStore | S3Store
 
 _KEY = re.compile(r"corpora/[0-9a-z-]{1,64}/[a-z]{1,32}/[0-9a-f]{64}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PREFIX = re.compile(r"(corpora/([0-9a-z-]{1,64}/([a-z]{1,32}/)?)?)?")
 # Whoever calls has retries of its own; these bridge one lost connection.
 _RETRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
@@ -91,12 +93,42 @@ class ObjectStore:
 
     async def list(self, prefix: str = "") -> AsyncIterator[str]:
         """Keys under `corpora/`, `corpora/<corpus>/` or `corpora/<corpus>/<kind>/`, in no order."""
+        async for entry in self._entries(prefix):
+            yield entry["path"]
+
+    async def older(self, prefix: str, before: datetime) -> AsyncIterator[str]:
+        """Like `list`, what was last stored before that moment."""
+        async for entry in self._entries(prefix):
+            if entry["last_modified"] < before:
+                yield entry["path"]
+
+    async def corpora(self) -> tuple[UUID, ...]:
+        """Those that have objects, and where submitted lists lie."""
+        try:
+            found = await self._backend.list_with_delimiter_async("corpora")
+        except Exception as exc:
+            raise _unavailable() from exc
+        names = (folder.rpartition("/")[2] for folder in found["common_prefixes"])
+        return tuple(UUID(name) for name in names if _UUID.fullmatch(name))
+
+    async def stored_at(self, key: str) -> datetime | None:
+        """When it was last stored; None when it is not there."""
+        try:
+            return (await self._backend.head_async(_checked(key)))["last_modified"]
+        except FileNotFoundError:
+            return None
+        except InvalidInput:
+            raise
+        except Exception as exc:
+            raise _unavailable() from exc
+
+    async def _entries(self, prefix: str) -> "AsyncIterator[ObjectMeta]":
         if not _PREFIX.fullmatch(prefix):
             raise _bad_key()
         try:
             async for batch in self._backend.list(prefix or None):
                 for entry in batch:
-                    yield entry["path"]
+                    yield entry
         except Exception as exc:
             raise _unavailable() from exc
 

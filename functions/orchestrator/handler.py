@@ -5,25 +5,27 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from functions.orchestrator.core import read_urls, undelivered
 from functions.orchestrator.marker import Marker
+from functions.orchestrator.tidying import Tidier
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.jobs import JobSubmitted
-from shared.contracts.payload import ObjectRef, Payload
+from shared.contracts.payload import Payload
 from shared.contracts.ports import EventSink
 from shared.contracts.stages import ChunkRequested, PipelineTick
 from shared.errors import InvalidInput, SluiceError
 from shared.events import codec
 from shared.events.event import CloudEvent
+from shared.objects import ObjectStore
 from shared.pipeline.policy import Policy
 from shared.runtime.function import Answer
 from shared.runtime.http import HttpRequest, HttpResponse
 from shared.store.audit import add_dead_letter
 from shared.store.store import Store
 from shared.store.submit import CorpusDefaults, submit_job
-from shared.store.sweep import sweep
+from shared.store.sweep import sweep, take_turn
 from shared.store.transitions import apply
 
 if TYPE_CHECKING:
@@ -32,13 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 1.0
+TIDY_EVERY_S = 300.0
 _STATUS = re.compile("[1-9][0-9]{2}")
-
-
-class Objects(Protocol):
-    """The object store, as far as the orchestrator needs it."""
-
-    async def get(self, ref: ObjectRef) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,8 @@ class Desk:
     """What the handlers work with."""
 
     store: Store
-    objects: Objects
+    objects: ObjectStore
+    tidier: Tidier
     sink: EventSink
     marker: Marker
     signer: "Signer"
@@ -62,12 +60,14 @@ async def submitted(payload: JobSubmitted, desk: Desk, event: CloudEvent) -> Ans
 
 async def advanced(payload: Payload, desk: Desk, event: CloudEvent) -> Answer | None:
     """A stage's report, a cancel or a replay."""
-    return await _answer(desk, await apply(desk.store, event, payload, desk.clock(), desk.policy))
+    return await _answer(desk, await _applied(desk, event, payload))
 
 
 async def ticked(_payload: PipelineTick, desk: Desk, _event: CloudEvent) -> None:
     swept = await sweep(desk.store, desk.clock(), desk.policy, every_s=SWEEP_EVERY_S)
     await _publish(desk, swept.events)
+    if await take_turn(desk.store, "objects", TIDY_EVERY_S, desk.clock()):
+        await desk.tidier.tidy(desk.clock())
 
 
 async def dead_letter(request: HttpRequest, desk: Desk) -> HttpResponse:
@@ -85,7 +85,7 @@ async def dead_letter(request: HttpRequest, desk: Desk) -> HttpResponse:
     failure = _failure(event)
     if failure is not None:
         cause = to_event(failure, source="/functions/orchestrator", cause=event, time=now)
-        await _publish(desk, await apply(desk.store, cause, failure, now, desk.policy))
+        await _publish(desk, await _applied(desk, cause, failure))
     return HttpResponse(204)
 
 
@@ -94,6 +94,13 @@ def _failure(event: CloudEvent) -> Payload | None:
         return undelivered(from_event(event))
     except InvalidInput:
         return None
+
+
+async def _applied(desk: Desk, event: CloudEvent, payload: Payload) -> list[CloudEvent]:
+    async def stored(key: str) -> bool:
+        return await desk.objects.stored_at(key) is not None
+
+    return await apply(desk.store, event, payload, desk.clock(), desk.policy, stored)
 
 
 async def _answer(desk: Desk, events: Sequence[CloudEvent]) -> Answer | None:

@@ -4,11 +4,12 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from functions.orchestrator.handler import Desk, advanced, dead_letter, submitted, ticked
 from functions.orchestrator.marker import Marker
+from functions.orchestrator.tidying import Tidier
 from shared.contracts.jobs import JobCancelRequested, JobReplayRequested, JobSubmitted
 from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentScraped, PipelineTick, StageFailed
 from shared.events.signing import Signer
@@ -34,6 +35,7 @@ class Settings:
     object_store_url: str
     defaults: CorpusDefaults
     policy: Policy
+    object_keep: timedelta
     sink: SinkSettings
     limits: Limits
     signing_key: bytes = field(repr=False)
@@ -46,6 +48,7 @@ class Settings:
             object_store_url=env.text("OBJECT_STORE_URL"),
             defaults=read_defaults(env),
             policy=Policy(max_attempts=env.integer("MAX_ATTEMPTS", 4, minimum=1)),
+            object_keep=timedelta(hours=env.number("OBJECT_KEEP_HOURS", 24.0, minimum=1.0)),
             sink=SinkSettings.read(env),
             limits=Limits.read(env),
             signing_key=env.secret("event-signing-key"),
@@ -96,7 +99,8 @@ async def _open(
     async with await Store.open(settings.database_url, pool_size=settings.pool_size) as store:
         marker = Marker(lambda ids: mark_published(store, ids, _now()))
         try:
-            yield Desk(store, objects, sink, marker, signer, settings.defaults, settings.policy, _now)
+            tidier = Tidier(store, objects, settings.object_keep)
+            yield Desk(store, objects, tidier, sink, marker, signer, settings.defaults, settings.policy, _now)
         finally:
             await marker.close()
             await sink.close()

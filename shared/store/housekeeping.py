@@ -16,6 +16,7 @@ _KEPT: Final = {
     "trim_failures": timedelta(days=90),
     "trim_dead_letters": timedelta(days=30),
     "trim_audit": timedelta(days=90),
+    "trim_removals": timedelta(days=3),
 }
 
 

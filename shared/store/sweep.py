@@ -37,7 +37,7 @@ async def sweep(store: Store, now: datetime, policy: Policy = PATIENT, *, every_
     Any number of sweepers may run at once: each step is a compare-and-swap, or skips what another one holds.
     """
     async with store.pinned() as pinned:
-        if not await _turn(pinned, "sweep", every_s, now):
+        if not await take_turn(pinned, "sweep", every_s, now):
             return Swept()
         return await _sweep(pinned, now, policy)
 
@@ -49,7 +49,7 @@ async def _sweep(store: Store, now: datetime, policy: Policy) -> Swept:
     ended = await _end_jobs(store, now)
     woken = await _wake(store, now)
     await fold_tallies(store)
-    if await _turn(store, "trim", _TRIM_EVERY_S, now):
+    if await take_turn(store, "trim", _TRIM_EVERY_S, now):
         await trim(store, now)
     return Swept(expired, len(nudged), len(ended), [*relayed, *nudged, *ended, *woken])
 
@@ -60,7 +60,8 @@ async def overdue(store: Store, now: datetime) -> bool:
     return bool(row and row[0])
 
 
-async def _turn(store: Store, what: str, every_s: float, now: datetime) -> bool:
+async def take_turn(store: Store, what: str, every_s: float, now: datetime) -> bool:
+    """True for one caller every `every_s`."""
     return bool(await store.fetch(_SQL["take_turn"], what, now, now - timedelta(seconds=every_s)))
 
 
@@ -74,6 +75,6 @@ async def _wake(store: Store, now: datetime) -> list[CloudEvent]:
     events = []
     for stage, payload in _WAKE.items():
         row = await store.fetch_row(_SQL["unheard"], stage, now)
-        if row and row[0] and await _turn(store, f"wake {stage}", 1.0, now):
+        if row and row[0] and await take_turn(store, f"wake {stage}", 1.0, now):
             events.append(emitted(payload(reason="overdue"), None, now))
     return events

@@ -16,6 +16,7 @@ from shared.pipeline.policy import PATIENT, Policy
 from shared.pipeline.states import UNFINISHED, State
 from shared.store.jobs import cancel_job, end_job, replay_job
 from shared.store.moves import Step, perform
+from shared.store.removals import Stored, cannot_look, still_there
 from shared.store.store import Store
 from shared.store.views import read_view, view_of
 
@@ -31,12 +32,16 @@ async def apply(
     payload: Payload,
     now: datetime,
     policy: Policy = PATIENT,
+    stored: Stored = cannot_look,
 ) -> list[CloudEvent]:
-    """A document's event or a job's cancel or replay. The events to send on; none for a duplicate or a late event."""
+    """A document's event or a job's cancel or replay. The events to send on; none for a duplicate or a late event.
+
+    `stored` tells whether an object is there; it is asked only about what housekeeping was just removing.
+    """
     match payload:
         case DocumentScraped() | DocumentChunked() | DocumentEmbedded() | StageFailed():
             async with store.pinned() as pinned:
-                return await _report(pinned, event, payload, now, policy)
+                return await _report(pinned, event, payload, now, policy, stored)
         case JobCancelRequested():
             return await cancel_job(store, event, payload, now)
         case JobReplayRequested():
@@ -45,10 +50,15 @@ async def apply(
             raise InvalidInput("unexpected_event_type", "this event type moves nothing here", field="type")
 
 
-async def _report(store: Store, event: CloudEvent, payload: _Report, now: datetime, policy: Policy) -> list[CloudEvent]:
-    row = await read_view(store, payload.document_id)
+async def _report(
+    store: Store, event: CloudEvent, payload: _Report, now: datetime, policy: Policy, stored: Stored
+) -> list[CloudEvent]:
+    keys = [ref.key for ref in _refs(payload).values()]
+    row = await read_view(store, payload.document_id, keys)
     if row is None or row["job_id"] != payload.job_id:
         return []
+    if row["removed"] and not await still_there(store, keys, stored):
+        payload = _to_be_done_again(payload)
     decision = advance(view_of(row), _fact(payload), now, policy, _jitter(event))
     if isinstance(decision, Ignored):
         return []
@@ -61,6 +71,31 @@ async def _report(store: Store, event: CloudEvent, payload: _Report, now: dateti
     if events is None:
         return []
     return events if decision.state in UNFINISHED else events + await end_job(store, payload.job_id, event, now)
+
+
+def _refs(payload: _Report) -> dict[str, ObjectRef]:
+    """The objects that the document's row will refer to."""
+    match payload:
+        case DocumentScraped():
+            return {"text": payload.text} if payload.text else {}
+        case DocumentChunked():
+            return {"chunks": payload.chunks}
+        case DocumentEmbedded() | StageFailed():
+            return {}
+        case _:
+            assert_never(payload)
+
+
+def _to_be_done_again(payload: _Report) -> StageFailed:
+    return StageFailed(
+        job_id=payload.job_id,
+        document_id=payload.document_id,
+        token=payload.token,
+        stage="scraping" if isinstance(payload, DocumentScraped) else "chunking",
+        kind="interrupted",
+        code="object_removed",
+        message="the same content was being removed as no longer needed; it is made again",
+    )
 
 
 def _fact(payload: _Report) -> Result:
@@ -81,18 +116,19 @@ def _fact(payload: _Report) -> Result:
 
 def _brings(payload: _Report) -> dict[str, Json]:
     """What the report adds to the document's row."""
+    refs = {column: value for part, ref in _refs(payload).items() for column, value in _ref(part, ref).items()}
     match payload:
         case DocumentScraped():
             known = payload.model_dump(mode="json", exclude={"job_id", "document_id", "token", "text"})
             scraped = {name: _clean(value) for name, value in known.items()}
-            return {"scraped": scraped} | (_ref("text", payload.text) if payload.text else {})
+            return {"scraped": scraped} | refs
         case DocumentChunked():
             counts: dict[str, Json] = {
                 "chunker": payload.chunker,
                 "chunks": payload.count,
                 "tokens": payload.tokens,
             }
-            return counts | _ref("chunks", payload.chunks)
+            return counts | refs
         case DocumentEmbedded() | StageFailed():
             return {}
         case _:

@@ -1,5 +1,6 @@
 """A row of Postgres as what the state machine looks at."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
 _SQL: Final = load("transitions")
 
 
-async def read_view(store: Store, document_id: UUID) -> "asyncpg.Record | None":
-    """The document's row with its corpus, its job's trace and what search sees of its URL."""
-    return await store.fetch_row(_SQL["view"], document_id)
+async def read_view(store: Store, document_id: UUID, keys: Sequence[str] = ()) -> "asyncpg.Record | None":
+    """The document's row with its corpus, its job's trace and what search sees of its URL.
+
+    `removed` says that one of these objects is being removed, or was lately.
+    """
+    return await store.fetch_row(_SQL["view"], document_id, keys)
 
 
 def view_of(row: "asyncpg.Record") -> DocumentView:

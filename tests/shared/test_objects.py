@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -66,6 +67,20 @@ async def test_what_was_deleted_is_missing_and_may_be_deleted_again(objects: Obj
         await objects.get(gone)
     assert missing.value.code == "object_missing"
     assert [key async for key in objects.list()] == [kept.key]
+
+
+async def test_it_knows_what_is_old_and_where(objects: ObjectStore) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    ref, urls = await objects.put(CORPUS, "text", b"text"), await objects.put(uuid4(), "urls", b"[]")
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    stored_at = await objects.stored_at(ref.key)
+    assert stored_at is not None
+    assert before < stored_at < later
+    assert [key async for key in objects.older(f"corpora/{CORPUS}/text/", later)] == [ref.key]
+    assert [key async for key in objects.older(f"corpora/{CORPUS}/text/", before)] == []
+    assert {str(corpus) for corpus in await objects.corpora()} == {str(CORPUS), urls.key.split("/")[1]}
+    await objects.delete([ref.key])
+    assert await objects.stored_at(ref.key) is None
 
 
 async def test_content_that_is_not_what_was_written_is_refused(objects: ObjectStore) -> None:

@@ -44,5 +44,8 @@ DELETE FROM failures WHERE id IN (SELECT id FROM failures WHERE failed_at < $1 O
 DELETE FROM dead_letters
 WHERE id IN (SELECT id FROM dead_letters WHERE received_at < $1 ORDER BY received_at LIMIT $2);
 
+-- name: trim_removals
+DELETE FROM removals WHERE key IN (SELECT key FROM removals WHERE marked_at < $1 ORDER BY marked_at LIMIT $2);
+
 -- name: trim_audit
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2);

@@ -1,9 +1,10 @@
 -- name: view
+-- $1 document, $2 keys of the objects that it is about to refer to
 SELECT d.*, c.name AS corpus, c.model, c.dimension, c.chunk_max_tokens, c.chunk_overlap_tokens,
     c.chunker AS corpus_chunker, j.traceparent,
     p.text_sha256 AS page_sha256, p.chunker AS page_chunker, p.chunk_max_tokens AS page_max_tokens,
     p.chunk_overlap_tokens AS page_overlap_tokens, p.model AS page_model, p.chunks AS page_chunks,
-    p.tokens AS page_tokens
+    p.tokens AS page_tokens, EXISTS (SELECT 1 FROM removals r WHERE r.key = ANY ($2::text[])) AS removed
 FROM documents d
 JOIN corpora c ON c.id = d.corpus_id
 JOIN jobs j ON j.id = d.job_id

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -170,6 +171,22 @@ async def test_what_the_broker_does_not_take_stays_in_the_outbox_for_a_tick(plat
     assert (await platform.post(tick)).status_code == 204
     assert [event.type for event in platform.heard] == ["dev.sluice.scrape.requested.v1"]
     await platform.until_marked()
+
+
+async def test_a_tick_removes_old_objects_now_and_then(platform: Platform, tmp_path: Path) -> None:
+    async def old_one_stays() -> bool:
+        ref = await platform.objects.put(uuid4(), "text", b"unreferenced")
+        path = tmp_path / "objects" / ref.key
+        os.utime(path, (0, 0))
+        tick = to_event(PipelineTick(), source="/ping", cause=None, time=datetime.now(UTC))
+        assert (await platform.post(tick)).status_code == 204
+        return path.exists()
+
+    assert not await old_one_stays()
+    await platform.world.store.pool.execute("UPDATE turns SET taken_at = now() - interval '1 minute'")
+    assert await old_one_stays()
+    await platform.world.store.pool.execute("UPDATE turns SET taken_at = now() - interval '6 minutes'")
+    assert not await old_one_stays()
 
 
 async def dead(platform: Platform, event: CloudEvent, status: str = "500") -> httpx.Response:

@@ -138,3 +138,13 @@ async def test_old_rows_are_trimmed_and_young_ones_kept(world: World) -> None:
     await world.sweep()
     assert await world.store.pool.fetchval("SELECT count(*) FROM inbox") == 1
     assert await world.store.pool.fetchval("SELECT count(*) FROM outbox WHERE published_at < $1", world.now) == 0
+
+
+async def test_a_removed_object_is_remembered_for_three_days(world: World) -> None:
+    mark = "INSERT INTO removals (key, marked_at) VALUES ($1, $2)"
+    await world.store.pool.execute(mark, "long ago", world.now)
+    world.after(3 * 24 * 3600)
+    await world.store.pool.execute(mark, "just now", world.now)
+    world.after(1)
+    await world.sweep()
+    assert await world.store.pool.fetchval("SELECT array_agg(key) FROM removals") == ["just now"]
