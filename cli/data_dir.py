@@ -3,7 +3,7 @@
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,13 +11,20 @@ from cli.failure import CommandFailed
 from shared.auth.keyed_hash import new_api_key
 
 SECRETS = ("event-signing-key", "caller-hash-key")
+# Given in the environment of `sluice up`; empty, as a secret, for an endpoint that asks for none.
+EMBEDDING_KEY, EMBEDDING_KEY_VARIABLE = "embedding-api-key", "EMBEDDING_API_KEY"
 
 
-def prepare(data_dir: Path) -> None:
-    """Makes the folders, and the secrets that are not there yet."""
+def prepare(data_dir: Path, given: Mapping[str, str] = os.environ) -> None:
+    """Makes the folders, and the secrets that are not there yet. A key that is given now replaces an earlier one."""
     make_folders(data_dir)
     for name in SECRETS:
         kept(data_dir / "secrets" / name, secrets.token_hex(32))
+    path = data_dir / "secrets" / EMBEDDING_KEY
+    if key := given.get(EMBEDDING_KEY_VARIABLE):
+        _write_private(path, f"{key}\n")
+    else:
+        kept(path, "")
 
 
 def make_folders(data_dir: Path) -> None:
@@ -41,12 +48,16 @@ def kept(path: Path, fresh: str) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{fresh}\n")
-        part.replace(path)
+        _write_private(path, f"{fresh}\n")
         return fresh
+
+
+def _write_private(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    part.replace(path)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cli.data_dir import EMBEDDING_KEY_VARIABLE
+
 ROOT = Path(__file__).resolve().parents[1]
 # Settings that whoever starts the platform may give; everything else of their environment stays with them.
 PASSED_ON = (
@@ -18,6 +20,7 @@ PASSED_ON = (
     "MAX_ATTEMPTS",
     "MAX_QUEUE_DEPTH",
     "MODEL_CACHE_DIR",
+    "OBJECT_KEEP_HOURS",
     "OBJECT_STORE_URL",
     "SCRAPE_",
     "SEARCH_",
@@ -46,7 +49,7 @@ def platform_environment(
         # Looking for plug-ins costs every cold start a few milliseconds.
         "PYDANTIC_DISABLE_PLUGINS": "true",
     }
-    chosen = {name: value for name, value in given.items() if name.startswith(PASSED_ON) and value}
+    chosen = {name: value for name, value in given.items() if value and _is_passed_on(name)}
     here = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -56,3 +59,8 @@ def platform_environment(
         "TRIGGERS_DIR": str(ROOT / "triggers"),
     }
     return defaults | chosen | here
+
+
+def _is_passed_on(name: str) -> bool:
+    """The endpoint's key goes as a secret, and only to the functions that ask for it."""
+    return name.startswith(PASSED_ON) and name != EMBEDDING_KEY_VARIABLE

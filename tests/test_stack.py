@@ -37,3 +37,9 @@ def test_every_trigger_names_a_function_and_an_event_that_exist() -> None:
     for trigger in triggers:
         assert trigger["spec"]["subscriber"]["ref"]["name"] in STACK
         assert payload_class(trigger["spec"]["filter"]["attributes"]["type"])
+
+
+@pytest.mark.parametrize("name", STACK)
+def test_whoever_asks_for_embeddings_may_have_a_key_for_them(name: str) -> None:
+    asks = name in ("embed", "embed-worker", "search")
+    assert ("embedding-api-key" in STACK[name].get("secrets", [])) == asks

@@ -3,7 +3,6 @@
 import argparse
 import multiprocessing
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -66,22 +65,6 @@ def test_a_registry_that_others_can_write_is_not_believed(here: Path) -> None:
     running.write(this_process(here / "data", 9127))
     (here / f"sluice-{os.getuid()}").chmod(0o777)
     assert running.at_port(9127) is None
-
-
-def test_secrets_and_key_are_made_once_and_private(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    data_dir.prepare(folder)
-    key, made = data_dir.api_key(folder)
-    before = {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
-    data_dir.prepare(folder)
-    assert made
-    assert data_dir.api_key(folder) == (key, False)
-    assert set(before) == {"event-signing-key", "caller-hash-key"}
-    assert before == {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
-    assert all(len(value.strip()) == 64 for value in before.values())
-    assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700
-    private = [folder / "api-key", *(folder / "secrets").iterdir()]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
 
 
 def _own(folder: Path, result: "multiprocessing.SimpleQueue[str]") -> None:

@@ -1,0 +1,47 @@
+"""The secrets of a local platform."""
+
+import stat
+from pathlib import Path
+
+from cli import data_dir
+from cli.environment import platform_environment
+from shared.embeddings.client import NO_KEY, EndpointSettings
+from shared.settings import Environment
+
+
+def api_key(folder: Path) -> str:
+    variables = {"EMBEDDING_API_BASE_URL": "http://127.0.0.1:1/v1", "SECRETS_DIR": str(folder / "secrets")}
+    return EndpointSettings.read(Environment(variables)).api_key
+
+
+def test_secrets_and_key_are_made_once_and_private(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    data_dir.prepare(folder, {})
+    key, made = data_dir.api_key(folder)
+    before = {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    data_dir.prepare(folder, {})
+    assert made
+    assert data_dir.api_key(folder) == (key, False)
+    assert set(before) == {"event-signing-key", "caller-hash-key", "embedding-api-key"}
+    assert before == {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
+    assert [len(before[name].strip()) for name in data_dir.SECRETS] == [64, 64]
+    assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700
+    private = [folder / "api-key", *(folder / "secrets").iterdir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+
+
+def test_an_endpoint_without_a_key_gets_none_and_a_key_given_once_is_kept(tmp_path: Path) -> None:
+    data_dir.prepare(tmp_path, {})
+    assert api_key(tmp_path) == NO_KEY
+    data_dir.prepare(tmp_path, {"EMBEDDING_API_KEY": "first"})
+    data_dir.prepare(tmp_path, {})
+    assert api_key(tmp_path) == "first"
+    data_dir.prepare(tmp_path, {"EMBEDDING_API_KEY": "second"})
+    assert api_key(tmp_path) == "second"
+
+
+def test_the_key_is_in_no_function_s_environment() -> None:
+    given = {"EMBEDDING_API_KEY": "secret", "EMBEDDING_MODEL": "m", "OBJECT_KEEP_HOURS": "48", "HOME": "/root"}
+    variables = platform_environment(port=1, database_url="", redis_url="", object_store_url="", given=given)
+    assert "secret" not in variables.values()
+    assert (variables["EMBEDDING_MODEL"], variables["OBJECT_KEEP_HOURS"], "HOME" in variables) == ("m", "48", False)
