@@ -32,6 +32,11 @@ PASSED_ON = (
 )
 
 
+# For the inference function on this machine's processor, which shares its cores with everything else: batches small
+# enough to be answered in time even then. An endpoint that somebody names gets the sizes made for a GPU.
+PROCESSOR_SIZES = {"EMBED_BATCH_TOKENS": "4096", "EMBED_CONCURRENCY": "2", "EMBEDDING_TIMEOUT_SECONDS": "180"}
+
+
 def platform_environment(
     *, port: int, database_url: str, redis_url: str, object_store_url: str, given: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
@@ -49,6 +54,8 @@ def platform_environment(
         # Looking for plug-ins costs every cold start a few milliseconds.
         "PYDANTIC_DISABLE_PLUGINS": "true",
     }
+    if not given.get("EMBEDDING_API_BASE_URL"):
+        defaults |= PROCESSOR_SIZES
     chosen = {name: value for name, value in given.items() if value and _is_passed_on(name)}
     here = {
         "DATABASE_URL": database_url,
