@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
+from cli.endings import end_in_order
 from cli.failure import CommandFailed
-from shared.errors import SluiceError
+from shared.errors import InvalidInput, SluiceError
 
 # Name, and the line it has in the help. Each is a module `cli.<name>` with `add_parser(subparsers)` and `run(args)`.
 COMMANDS = {
@@ -23,6 +24,7 @@ COMMANDS = {
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",
     "emulate": "run the functions and triggers of any project, and nothing else",
+    "lint": "say what a real cluster would do to these manifests",
     "kpa": "what the Knative autoscaler decides for a load, tick by tick",
     "cesql": "what a CESQL expression is worth for an event",
     "filter": "whether a Trigger wants an event, and why",
@@ -32,6 +34,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code: 0 done, 1 failed, 2 bad usage, 3 some pages failed, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        end_in_order()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -42,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return failure.exit_code
     except SluiceError as error:
         print(f"sluice: {error.message} ({error.code})", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InvalidInput) else 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; so does the interpreter's complaint about it
         return 1

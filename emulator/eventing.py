@@ -86,19 +86,20 @@ def load(folder: Path) -> Eventing:
 
 def read(manifests: Iterable[object]) -> Eventing:
     """Documents as parsed; those of other kinds are passed over."""
-    return _assemble([found for manifest in manifests if (found := _one(manifest)) is not None])
+    return _assemble([found for manifest in manifests if (found := read_one(manifest)) is not None])
 
 
 def _read_file(file: Path) -> list[_Found]:
     try:
-        return [found for each in documents(file.read_text(encoding="utf-8")) if (found := _one(each)) is not None]
+        return [found for each in documents(file.read_text(encoding="utf-8")) if (found := read_one(each)) is not None]
     except UnicodeDecodeError as error:
         raise InvalidInput("manifest_invalid", f"{file.name}: not UTF-8") from error
     except InvalidInput as error:
         raise InvalidInput(error.code, f"{file.name}: {error.message}", field=error.field) from error
 
 
-def _one(manifest: object) -> _Found | None:
+def read_one(manifest: object) -> Broker | Trigger | PingSource | None:
+    """Alone: a Trigger has not inherited anything yet. None where the document is of another kind."""
     if not _is_ours(manifest):
         return None
     fields = Fields(manifest, "")

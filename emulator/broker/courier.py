@@ -12,6 +12,7 @@ from emulator.broker.replies import TIMED_OUT, Result, read_plain, read_reply, u
 
 # The real fan-out gives up after a quarter of an hour, whatever a Trigger says.
 LONGEST_ATTEMPT_S = 900.0
+CRASHING_BODY_BYTES = 768
 _MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
 
@@ -48,7 +49,13 @@ class Courier:
             return read_plain(Answer(await self._receive(route.namespace, route.broker, flight.outgoing)), url)
         if flight.phase is Phase.DEAD_LETTER:
             return read_plain(await self._post(_target(flight), flight, flight.outgoing), url)
-        return read_reply(await self._post(route.subscriber, flight, flight.outgoing.without(TTL)), url)
+        answer = await self._post(route.subscriber, flight, flight.outgoing.without(TTL))
+        if answer.status >= 300 and len(answer.body) > CRASHING_BODY_BYTES and route.policy.dead_letter_sink:
+            size = len(answer.body)
+            _log.warning(
+                "trigger %s: an error body of %d bytes ends a cluster's in-memory dispatcher", route.name, size
+            )
+        return read_reply(answer, url)
 
     async def _post(self, destination: Destination, flight: Flight, event: Event) -> Answer:
         if isinstance(destination, BrokerDestination):

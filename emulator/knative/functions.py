@@ -43,7 +43,7 @@ def load(folder: Path) -> list[Found]:
                 holders.add(manifest)
     for file, manifest in manifests:
         with naming(file):
-            if _is_service(manifest):
+            if is_service(manifest):
                 found.append(Found(file, read_service(manifest, holders)))
     return found
 
@@ -106,7 +106,7 @@ def _mappings(file: Path) -> list[dict[str, Any]]:
         return [each for each in documents(file.read_text(encoding="utf-8")) if isinstance(each, dict)]
 
 
-def _is_service(manifest: Mapping[str, object]) -> bool:
+def is_service(manifest: Mapping[str, object]) -> bool:
     version = manifest.get("apiVersion")
     if manifest.get("kind") != "Service" or not isinstance(version, str) or not version.startswith(GROUP):
         return False

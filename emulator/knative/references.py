@@ -30,8 +30,12 @@ class Holders:
 
     def flags(self) -> frozenset[str]:
         """Those that `config-features` turns on; `allowed` is enough for a Service that asks."""
-        given = self.found.get(("ConfigMap", "knative-serving", "config-features"), {})
-        return frozenset(name for name, value in given.items() if value.lower() in ("enabled", "allowed"))
+        return frozenset(
+            name
+            for namespace in ("knative-serving", "knative-eventing")
+            for name, value in self.found.get(("ConfigMap", namespace, "config-features"), {}).items()
+            if value.lower() in ("enabled", "allowed")
+        )
 
 
 def expanded(text: str, known: Mapping[str, str]) -> str:

@@ -26,13 +26,16 @@ def in_turn(*answers: Answer) -> Script:
 
 
 @pytest.mark.parametrize("size", [768, 769, 5000])
-async def test_a_large_error_body_is_cut_and_kills_nobody(size: int, tmp_path: Path) -> None:
+async def test_a_large_error_body_is_cut_kills_nobody_and_is_warned_of(
+    size: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with world(eventing({"a": SINK}), tmp_path) as made:
         made.subscribers.scripts["a"] = always(400, b"x" * size)
         await made.post(EVENT)
         await made.clock.run_out()
     (letter,) = made.subscribers.to("dls")
     assert letter.header("ce-knativeerrordata") == base64.b64encode(b"x" * size)[:1024].decode()
+    assert (f"trigger a: an error body of {size} bytes ends" in caplog.text) is (size > 768)
 
 
 async def test_a_dead_letter_is_the_original_event_and_its_sink_may_answer_anything(tmp_path: Path) -> None:
