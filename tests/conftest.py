@@ -18,6 +18,17 @@ _OWNER = "SLUICE_TEST_OWNER"
 _owned = pytest.StashKey[Path]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked `long`, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Left out, not skipped: a default run says nothing of what it was not asked for."""
+    if config.getoption("--long"):
+        return
+    items[:] = [item for item in items if item.get_closest_marker("long") is None]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The first process of a run makes its folder; xdist's workers inherit the name."""
     if _SESSION not in os.environ:

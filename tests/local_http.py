@@ -22,13 +22,14 @@ def asgi(handler: Handler) -> ASGIApp:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, lifespan: bool = False) -> AsyncIterator[str]:
-    """Serves on a free loopback port and yields the address."""
+async def serving(app: ASGIApp, *, lifespan: bool = False, port: int = 0) -> AsyncIterator[str]:
+    """Serves on a loopback port, a free one by default, and yields the address."""
     config = uvicorn.Config(app, log_config=None, lifespan="on" if lifespan else "off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     # With the protocol named, asyncio turns Nagle's algorithm off: else every answer waits 40 ms for an ack.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         task = asyncio.create_task(server.serve(sockets=[listener]), name="local-http")
         try:
             await until(lambda: server.started or task.done())

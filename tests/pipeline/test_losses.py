@@ -1,0 +1,28 @@
+"""Events are hints: with every tenth of them lost on the way, everything still ends well."""
+
+from collections import Counter
+
+import pytest
+
+from tests.pipeline.books import check, index_of
+from tests.pipeline.lossy import lossy_broker
+from tests.pipeline.platform import platform
+from tests.pipeline.world import Endpoint, Web
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_every_tenth_event_is_lost(model: Endpoint, site: Web) -> None:
+    async with (
+        lossy_broker() as (broker, address),
+        platform(EMBEDDING_API_BASE_URL=model.url, K_SINK=address, LEASE_SECONDS="4") as deaf,
+    ):
+        broker.port = deaf.port
+        job_id = await deaf.submit(site.urls, "losses")
+        await deaf.finish(job_id, 100)
+        documents = await deaf.documents(job_id)
+        assert Counter(document["status"] for document in documents) == {"indexed": len(site.urls)}
+        assert len(broker.lost) >= len(site.urls) // 3
+        assert len(set(broker.lost)) >= 2, "of several kinds"
+        await check(deaf, job_id)
+        assert set(await index_of(deaf, "losses")) == {url.removeprefix(site.base) for url in site.urls}
