@@ -85,16 +85,15 @@ class Parser:
         """Raises `StageFailure`: the page's own, extraction_timeout, extraction_crashed or parser_unavailable."""
         async with self._places:
             for last in (False, True):
-                child = self._idle.pop() if self._idle else await self._connect()
+                # An idle child may have died of something else before it saw the page: a fresh one decides.
+                child = self._idle.pop() if self._idle and not last else await self._connect()
                 started = time.monotonic()
                 try:
                     return await self._ask(child, page)
                 except (OSError, EOFError, TimeoutError):
                     if time.monotonic() - started >= self._page_cpu_s:
                         raise Permanent("extraction_timeout", "the page takes too long to read") from None
-                    # The child may have died of something else before it saw the page: one more try decides.
-                    if last:
-                        break
+            (await self._connect()).close()
             raise Permanent("extraction_crashed", "the page makes the parser crash")
 
     async def _ask(self, child: "_Child", page: Page) -> Text:

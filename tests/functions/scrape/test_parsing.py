@@ -96,6 +96,17 @@ async def test_a_child_that_dies_of_a_page_costs_that_page_only() -> None:
         parser.close()
 
 
+async def test_a_parser_that_is_killed_costs_its_pages_nothing() -> None:
+    with parser_process() as path:
+        await _warm(path)
+        parser = Parser(path, connections=2)
+        await asyncio.gather(*(parser.read(page(b"<p>word</p>")) for _ in range(2)))
+        _processes()[-1].kill()
+        for _ in range(3):
+            with pytest.raises(Interrupted):
+                await parser.read(page(b"<p>second</p>"))
+
+
 async def test_children_are_replaced_after_many_pages(parser: Parser) -> None:
     await asyncio.gather(*(parser.read(page(b"<p>word</p>")) for _ in range(PAGES_PER_CHILD * 2 + 10)))
     assert (await parser.read(page(b"<p>more</p>"))).text == "more"
