@@ -15,6 +15,7 @@ PASSED_ON = (
     "EMBEDDING_",
     "EVENT_SINK",
     "INFERENCE_",
+    "K_SINK",
     "LEASE_SECONDS",
     "LINGER_SECONDS",
     "MAX_ATTEMPTS",

@@ -47,7 +47,7 @@ class Settings:
             pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),
             object_store_url=env.text("OBJECT_STORE_URL"),
             defaults=read_defaults(env),
-            policy=Policy(max_attempts=env.integer("MAX_ATTEMPTS", 4, minimum=1)),
+            policy=Policy.of(env.integer("MAX_ATTEMPTS", 4, minimum=1), env.number("LEASE_SECONDS", 60.0, minimum=1.0)),
             object_keep=timedelta(hours=env.number("OBJECT_KEEP_HOURS", 24.0, minimum=1.0)),
             sink=SinkSettings.read(env),
             limits=Limits.read(env),

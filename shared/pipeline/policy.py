@@ -16,6 +16,11 @@ class Policy:
     nudge_base_s: float = 30.0
     nudge_cap_s: float = 600.0
 
+    @classmethod
+    def of(cls, max_attempts: int, lease_s: float) -> "Policy":
+        """As patient with the chunk stage as with workers: after half a lease of silence it is asked again."""
+        return cls(max_attempts=max_attempts, nudge_base_s=lease_s / 2)
+
     def retry_wait_s(self, attempt: int, jitter: float) -> float:
         """After the `attempt`-th failure; `jitter` in [0, 1)."""
         return jitter * min(self.retry_cap_s, self.retry_base_s * 2.0 ** min(attempt - 1, 30))

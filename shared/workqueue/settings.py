@@ -33,11 +33,12 @@ class DrainSettings:
 
     @classmethod
     def read(cls, env: Environment) -> "DrainSettings":
+        lease_s = env.number("LEASE_SECONDS", 60.0, minimum=1.0)
         return cls(
             database_url=env.text("DATABASE_URL"),
             object_store_url=env.text("OBJECT_STORE_URL"),
-            lease_s=env.number("LEASE_SECONDS", 60.0, minimum=1.0),
+            lease_s=lease_s,
             budget_s=env.number("WAKE_UP_SECONDS", 240.0),
             linger_s=env.number("LINGER_SECONDS", 1.0),
-            policy=Policy(max_attempts=env.integer("MAX_ATTEMPTS", 4, minimum=1)),
+            policy=Policy.of(env.integer("MAX_ATTEMPTS", 4, minimum=1), lease_s),
         )
