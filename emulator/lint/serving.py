@@ -43,7 +43,8 @@ def reply_not_event(sources: Sources) -> Iterator[Said]:
         if isinstance(target, FunctionDestination) and may_be_event_function(sources.command_of(target.name)):
             problem = (
                 f"{target.name}, if it is an event function, answers OK, which is no CloudEvent: the broker takes it "
-                "for a failure, tries again and dead-letters every event; answer an event or nothing from an http function"
+                "for a failure, tries again and dead-letters every event; answer an event or nothing from an "
+                "http function"
             )
             yield each.say("spec.subscriber", problem)
 
