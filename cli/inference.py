@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from cli.target import port_number
+from cli.up import refuse_taken
 from functions.inference.folder import read_config
 from functions.inference.handler import Settings
 from functions.inference.main import wire
@@ -17,13 +19,15 @@ DEFAULT_PORT = 8080
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("inference", help="run the embeddings endpoint alone")
-    parser.add_argument("--port", type=int, default=None, help=f"where to listen (default: $PORT or {DEFAULT_PORT})")
+    parser.add_argument(
+        "--port", type=port_number, metavar="PORT", help=f"where to listen (default: $PORT or {DEFAULT_PORT})"
+    )
     parser.add_argument("--model", metavar="DIR", help="a Hugging Face BERT model folder (default: all-MiniLM-L6-v2)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Until SIGTERM or Ctrl-C; a folder that cannot be served is refused before anything listens."""
-    variables = dict(os.environ)
+    variables = {"HOST": "127.0.0.1", **os.environ}
     if args.model:
         folder = Path(args.model).resolve()
         variables["EMBEDDING_MODEL_DIR"] = str(folder)
@@ -32,9 +36,10 @@ def run(args: argparse.Namespace) -> int:
         variables["PORT"] = str(args.port)
     env = Environment(variables)
     settings, host = Settings.read(env), HostSettings.read(env)
+    refuse_taken(host.port, host.host)
     config = read_config(settings.folder)
     size = f"{config.hidden} dimensions, at most {config.limit} tokens"
-    print(f"{settings.model} ({size}) on http://127.0.0.1:{host.port}/v1", file=sys.stderr)
+    print(f"{settings.model} ({size}) on http://{host.host}:{host.port}/v1", file=sys.stderr)
     logs.setup("inference")
     serve(wire(variables), host)
     return 0

@@ -42,17 +42,16 @@ def refuse_second(folder: Path) -> None:
         pass
 
 
-def refuse_taken(port: int) -> None:
+def refuse_taken(port: int, host: str = "127.0.0.1") -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
             there = running.at_port(port)
             who = f" by the platform on {there.data_dir}" if there else ""
-            raise CommandFailed(
-                f"port {port} cannot be used: {error.strerror}{who}. Choose another with --port."
-            ) from None
+            reason = (error.strerror or str(error)).lower()
+            raise CommandFailed(f"port {port} cannot be used: {reason}{who}. Choose another with --port.") from None
 
 
 def _detach(folder: Path, port: int) -> int:
@@ -71,10 +70,11 @@ def _detach(folder: Path, port: int) -> int:
             env={**os.environ, READY_FD: str(theirs), "PYTHONUNBUFFERED": "1"},
         )
     os.close(theirs)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         ready = os.read(ours, 1)
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
         process.send_signal(signal.SIGTERM)
         process.wait()
         raise

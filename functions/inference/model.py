@@ -1,5 +1,6 @@
 """A BERT-family model on CPU: texts to token ids, token ids to vectors. Calls block; run them in a thread."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ def _open_session(folder: Path, config: BertConfig, cache: Path, threads: int) -
 
 
 def _session(graph: Path, threads: int) -> Any:  # noqa: ANN401
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import; without it, it reports to its makers
     import onnxruntime as ort  # noqa: PLC0415
 
     options = ort.SessionOptions()

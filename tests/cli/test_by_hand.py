@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,8 +65,8 @@ async def test_a_text_comes_from_standard_input_too(sluice: Cli) -> None:
     [
         (["nowhere.txt"], 2, "cannot read nowhere.txt"),
         (["latin.txt"], 2, "not a UTF-8 text"),
-        (["--max-tokens", "3", "page.txt"], 1, "at least 8"),
-        (["--overlap", "126", "page.txt"], 1, "half of max_tokens"),
+        (["--max-tokens", "3", "page.txt"], 2, "at least 8"),
+        (["--overlap", "126", "page.txt"], 2, "half of max_tokens"),
     ],
 )
 def test_bad_usage_is_explained(
@@ -95,7 +96,7 @@ def test_vectors_by_hand_equal_the_reference(capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("cache")
 def test_a_text_over_the_models_limit_is_refused_or_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["embed", "word " * 300]) == 1
+    assert main(["embed", "word " * 300]) == 2
     assert "302 tokens, the model takes 256" in capsys.readouterr().err
     assert main(["embed", "--truncate", "word " * 300]) == 0
     assert "256 tokens, 384 dimensions" in capsys.readouterr().out
@@ -114,6 +115,17 @@ async def test_the_endpoint_runs_alone_until_it_is_stopped(sluice: Cli, tmp_path
     assert [model["id"] for model in served] == ["tiny"]
     assert len(answer.json()["data"][0]["embedding"]) == tiny_bert.HIDDEN
     assert process.returncode == 0
+    assert not list(sluice.folder.rglob("*onnxruntime*")), "its telemetry keeps files in the home folder"
+
+
+async def test_the_endpoint_says_when_its_port_is_not_to_be_had(sluice: Cli, tmp_path: Path) -> None:
+    folder = str(tiny_bert.write(tmp_path / "tiny", tiny_bert.random_weights()))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = await sluice("inference", "--model", folder, "--port", str(port))
+    assert (ended.code, f"port {port} cannot be used" in ended.err) == (1, True)
+    ended = await sluice("inference", "--model", folder, "--port", "99999")
+    assert (ended.code, "a port is a number from 1 to 65535" in ended.err) == (2, True)
 
 
 async def ready(http: httpx.AsyncClient) -> None:
@@ -128,5 +140,5 @@ async def ready(http: httpx.AsyncClient) -> None:
 
 async def test_a_folder_that_is_no_model_is_refused_at_once(sluice: Cli, tmp_path: Path) -> None:
     ended = await sluice("inference", "--port", str(closed_port()), "--model", str(tmp_path))
-    assert ended.code == 1
+    assert ended.code == 2
     assert "lacks config.json, tokenizer.json, model.safetensors" in ended.err
