@@ -17,10 +17,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(args: argparse.Namespace) -> int:
-    aim = target.find(args)
-    found = running.read(aim.data_dir)
-    if found is None or (args.port and found.port != args.port):
-        raise CommandFailed(f"not running: there is no platform on {aim.data_dir}")
+    aim, found = target.running_here(args)
+    if found is None:
+        raise CommandFailed(target.absence(args, aim))
     os.kill(found.pid, signal.SIGTERM)
     if not _gone(found, PATIENCE_S):
         raise CommandFailed(

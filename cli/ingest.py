@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     api = target.find(args).api()
     accepted = api.post(JOBS, {"urls": urls, "corpus": args.corpus})
     if not (args.wait or (sys.stderr.isatty() and not args.json)):
-        _say_accepted(accepted, as_json=args.json)
+        _say_accepted(accepted, args)
         return 0
     return _wait(api, accepted, args)
 
@@ -47,17 +47,19 @@ def run(args: argparse.Namespace) -> int:
 def _read(name: str) -> list[str]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"cannot read {name}: {error}", exit_code=2) from None
+    except OSError as error:
+        raise CommandFailed(f"cannot read {name}: {error.strerror}", exit_code=2) from None
+    except UnicodeDecodeError:
+        raise CommandFailed(f"{name} is not a UTF-8 text", exit_code=2) from None
     return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
 
 
-def _say_accepted(accepted: Body, *, as_json: bool) -> None:
-    if as_json:
+def _say_accepted(accepted: Body, args: argparse.Namespace) -> None:
+    if args.json:
         print(json.dumps(accepted))
     else:
         print(f"job {accepted['job_id']} accepted: {plural(accepted['documents'], 'page')}")
-        print(f"follow it with: sluice jobs {accepted['job_id']}")
+        print(f"follow it with: {_look(accepted['job_id'], args)}")
 
 
 def _wait(api: Api, accepted: Body, args: argparse.Namespace) -> int:
@@ -67,13 +69,13 @@ def _wait(api: Api, accepted: Body, args: argparse.Namespace) -> int:
         job = _watch(api, job_id, watching)
     except KeyboardInterrupt:
         watching.close()
-        print(f"\nthe job goes on; follow it with: sluice jobs {job_id}", file=sys.stderr)
+        print(f"\nthe job goes on; follow it with: {_look(job_id, args)}", file=sys.stderr)
         return 130
     documents = list(list_documents(api, job_id))
     if args.json:
         print(json.dumps(result(job, documents), ensure_ascii=False))
     else:
-        _say_result(job)
+        _say_result(job, args)
     return 0 if all(document["status"] in GOOD for document in documents) else SOME_FAILED
 
 
@@ -111,8 +113,12 @@ def result(job: Body, documents: list[Body]) -> dict[str, Any]:
     }
 
 
-def _say_result(job: Body) -> None:
+def _say_result(job: Body, args: argparse.Namespace) -> None:
     counts = ", ".join(f"{count:,} {state}" for state, count in job["counts"].items() if count)
     print(f"{job['status']}: {counts} of {plural(job['documents'], 'page')} in {seconds(job['seconds'])}")
     if job["counts"].get("failed"):
-        print(f"what failed, and why: sluice jobs {job['job_id']}", file=sys.stderr)
+        print(f"what failed, and why: {_look(job['job_id'], args)}", file=sys.stderr)
+
+
+def _look(job_id: str, args: argparse.Namespace) -> str:
+    return f"sluice jobs{target.named(args)} {job_id}"

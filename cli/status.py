@@ -21,10 +21,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     """0 when a platform runs, ready or not."""
-    aim = target.find(args)
-    found = running.read(aim.data_dir)
-    if found is None or (args.port and found.port != args.port):
-        return _nothing(aim, as_json=args.json)
+    aim, found = target.running_here(args)
+    if found is None:
+        return _nothing(args, aim)
     state = look(found)
     if args.json:
         print(json.dumps(state))
@@ -78,11 +77,11 @@ def _function(said: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _nothing(aim: target.Target, *, as_json: bool) -> int:
-    if as_json:
+def _nothing(args: argparse.Namespace, aim: target.Target) -> int:
+    if args.json:
         print(json.dumps({"running": False, "ready": False, "data_dir": str(aim.data_dir)}))
     else:
-        print(f"sluice: not running: no platform on {aim.data_dir}. Start one with `sluice up`.", file=sys.stderr)
+        print(f"sluice: {target.absence(args, aim)}. Start one with `sluice up`.", file=sys.stderr)
     return 1
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +33,21 @@ class Target:
             return os.environ.get(API_KEY) or path.read_text().strip()
         except OSError:
             raise CommandFailed(
-                f"no API key: {path} is not there. Is this the data directory of a platform that was started with "
-                f"`sluice up`? Name it with --data-dir, or set {API_KEY}."
+                f"no platform was ever started on {self.data_dir}: start one with `sluice up`, name another with "
+                f"--data-dir, or set {API_KEY}"
             ) from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the platform keeps its data")
-    parser.add_argument("--port", type=port_number, metavar="PORT", help="where the platform listens")
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help=f"where the platform keeps its data (default: ${DATA_DIR} or .sluice)",
+    )
+    parser.add_argument(
+        "--port", type=port_number, metavar="PORT", help=f"where the platform listens (default: {DEFAULT_PORT})"
+    )
 
 
 def find(args: argparse.Namespace) -> Target:
@@ -51,8 +60,28 @@ def find(args: argparse.Namespace) -> Target:
     return Target(data_dir, args.port or (here.port if here else DEFAULT_PORT))
 
 
+def running_here(args: argparse.Namespace) -> tuple[Target, running.Running | None]:
+    """What the arguments name, and the platform that runs there."""
+    aim = find(args)
+    found = running.read(aim.data_dir)
+    return aim, None if found is None or (args.port and found.port != args.port) else found
+
+
+def absence(args: argparse.Namespace, aim: Target) -> str:
+    """The sentence for no platform running there."""
+    there = f"port {args.port}" if args.port else str(aim.data_dir)
+    both = f" with its data in {aim.data_dir}" if args.port and args.data_dir else ""
+    return f"not running: there is no platform on {there}{both}"
+
+
+def named(args: argparse.Namespace) -> str:
+    """The same words again, for a command that we suggest."""
+    data_dir = f" --data-dir {shlex.quote(str(args.data_dir))}" if args.data_dir else ""
+    return data_dir + (f" --port {args.port}" if args.port else "")
+
+
 def port_number(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return port
+    with suppress(ValueError):
+        if 1 <= (port := int(text)) <= 65535:
+            return port
+    raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")

@@ -151,7 +151,7 @@ async def test_what_cannot_be_started_is_told_with_its_field(sluice: Cli) -> Non
     assert (ended.code, "--manifests DIR" in ended.err) == (2, True)
     manifests = write_manifests(sluice.folder / "m", BROKER, trigger("odd", "nonsense"))
     ended = await sluice("emulate", "--port", str(closed_port()), "--manifests", str(manifests))
-    assert ended.code == 1
+    assert ended.code == 2
     assert "all.yaml: spec.subscriber.uri: must be an absolute http or https URL" in ended.err
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -41,7 +41,8 @@ async def test_without_wait_it_says_how_to_follow(sluice: Cli) -> None:
     async with platform(sluice, FakePlatform()) as cli:
         ended = await cli("ingest", A)
         assert ended.code == 0
-        assert f"sluice jobs {JOB_ID}" in ended.out
+        assert f"sluice jobs --data-dir {cli.folder}/data --port" in ended.out
+        assert f" {JOB_ID}\n" in ended.out
         assert (await cli("ingest", "--json", A)).json()["job_id"] == JOB_ID
 
 

@@ -1,10 +1,13 @@
 """The command line before it talks to anybody."""
 
+import asyncio
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 
 import pytest
 
+from cli.environment import ROOT
 from cli.main import COMMANDS
 from tests.cli.conftest import Cli
 from tests.local_http import closed_port
@@ -42,7 +45,7 @@ def test_help_loads_nothing_heavy() -> None:
 async def test_without_a_platform_the_sentence_says_what_to_do(sluice: Cli) -> None:
     ended = await sluice("ingest", "https://example.org/")
     assert ended.code == 1
-    assert "no API key" in ended.err
+    assert "no platform was ever started on" in ended.err
     assert "sluice up" in ended.err
     (sluice.folder / ".sluice").mkdir()
     (sluice.folder / ".sluice/api-key").write_text("slk_x")
@@ -59,3 +62,17 @@ async def test_status_of_nothing_is_a_clear_sentence(sluice: Cli) -> None:
     ended = await sluice("down")
     assert ended.code == 1
     assert "not running" in ended.err
+    port = str(closed_port())
+    assert f"no platform on port {port}" in (await sluice("down", "--port", port)).err
+    assert f"no platform on port {port}" in (await sluice("status", "--port", port)).err
+
+
+async def test_a_folder_named_like_one_of_ours_is_not_ours(sluice: Cli) -> None:
+    (sluice.folder / "shared").mkdir()
+    (sluice.folder / "cli").mkdir()
+    (sluice.folder / "cli/__init__.py").write_text("")
+    process = await asyncio.create_subprocess_exec(
+        ROOT / "scripts/sluice", "status", cwd=sluice.folder, env=sluice.clean_environment(), stderr=PIPE
+    )
+    _, said = await process.communicate()
+    assert b"not running" in said
