@@ -22,6 +22,8 @@ async def until_signal(work: Coroutine[None, None, None]) -> int:
         told = True
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup
         asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         await task

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.endings import end_in_order
 from demo.pages import Page, own_site, recorded_site
 from demo.ports import free_port
 from demo.site import serve
@@ -35,15 +36,24 @@ class Platform:
     port: int
     data_dir: Path
 
-    def sluice(self, command: str, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    def sluice(
+        self, command: str, *arguments: str, stdout: int | None = None, stderr: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Once interrupted, it waits until the command has tidied up after itself."""
         line = [sys.executable, "-m", "cli.main", command, "--port", str(self.port), "--data-dir", str(self.data_dir)]
-        stdout = subprocess.PIPE if capture else None
-        return subprocess.run([*line, *arguments], cwd=ROOT, env=_environment(), stdout=stdout, text=True, check=False)
+        line += arguments
+        with subprocess.Popen(line, cwd=ROOT, env=_environment(), stdout=stdout, stderr=stderr, text=True) as process:
+            try:
+                out, _ = process.communicate()
+            except KeyboardInterrupt:
+                process.terminate()
+                raise
+        return subprocess.CompletedProcess(line, process.returncode, out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_in_order()
     try:
         pages = recorded_site(options.pages) if options.pages else own_site()
         with serve(pages) as site, _platform(options.keep) as platform:
@@ -52,14 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"demo: {exc.message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ndemo: stopped; nothing is left behind", file=sys.stderr)
+        print("demo: stopped; nothing is left behind", file=sys.stderr)
         return 130
 
 
 def _show(platform: Platform, site: str, pages: dict[str, Page], searches: Sequence[str], *, keep: bool) -> int:
+    print(f"demo: starting a platform in {platform.data_dir}", flush=True)
     if platform.sluice("up", "--detach").returncode:
         return 1
-    print(f"demo: indexing {len(pages)} pages of {site}", flush=True)
+    print(f"\ndemo: indexing {len(pages)} pages of {site}", flush=True)
     with tempfile.NamedTemporaryFile("w", suffix=".urls") as urls:
         urls.write("\n".join(site + path for path in pages))
         urls.flush()
@@ -76,8 +87,9 @@ def _show(platform: Platform, site: str, pages: dict[str, Page], searches: Seque
 
 def _summary(platform: Platform) -> str:
     """One line to end on."""
-    listed = json.loads(platform.sluice("jobs", "--json", capture=True).stdout)
-    job = json.loads(platform.sluice("jobs", listed["jobs"][0]["job_id"], "--json", capture=True).stdout)
+    listed = json.loads(platform.sluice("jobs", "--json", stdout=subprocess.PIPE).stdout)
+    job_id = listed["jobs"][0]["job_id"]
+    job = json.loads(platform.sluice("jobs", job_id, "--json", stdout=subprocess.PIPE).stdout)
     return _line(job)
 
 
@@ -109,10 +121,15 @@ def _platform(keep: bool) -> Iterator[Platform]:
     try:
         yield platform
         kept = keep
+    except KeyboardInterrupt:
+        with suppress(OSError):  # the terminal may be gone
+            print("\ndemo: stopping", file=sys.stderr, flush=True)
+        raise
     finally:
         if not kept:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            platform.sluice("down", capture=True)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            platform.sluice("down", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             shutil.rmtree(platform.data_dir, ignore_errors=True)
 
 
