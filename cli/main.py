@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
+from cli.endings import end_in_order
 from cli.failure import CommandFailed
-from shared.errors import SluiceError
+from shared.errors import InvalidInput, SluiceError
 
 # Name, and the line it has in the help. Each is a module `cli.<name>` with `add_parser(subparsers)` and `run(args)`.
 COMMANDS = {
@@ -33,6 +34,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code: 0 done, 1 failed, 2 bad usage, 3 some pages failed, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        end_in_order()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -43,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return failure.exit_code
     except SluiceError as error:
         print(f"sluice: {error.message} ({error.code})", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InvalidInput) else 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; so does the interpreter's complaint about it
         return 1
