@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 PIECE_CHARS = 16_384
 PIECES_AT_ONCE = 16
 
+# Where nothing ends a word for so long, it is cut anywhere: encoding takes a hundred bytes a character and more.
+LONGEST_PIECE_CHARS = 4 * PIECE_CHARS
+
 _SPACE = re.compile(r"[ \n\t\r]")
+# Besides, what BERT takes for a word of its own, whatever stands before it: ASCII punctuation, CJK stops, ideographs.
+# Not the bracket that ends special tokens.
+_WORD_ENDS = re.compile(r"[ \n\t\r!-/:-@\[\\^-`{-~\u3001-\u3003\u3008-\u3011\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,8 @@ class Chunker:
 
     def tokens(self, text: str) -> Tokens:
         """Encoded in pieces, which is several times faster than in one go and takes memory for a few pieces only."""
-        starts, ends, heads = array("l"), array("l"), bytearray()
-        pieces = _pieces(text)
+        starts, ends, heads = array("i"), array("i"), bytearray()
+        pieces = _pieces(text, _WORD_ENDS if self.additive else _SPACE)
         while batch := list(islice(pieces, PIECES_AT_ONCE)):
             encodings = self.tokenizer.encode_batch([text[a:b] for a, b in batch], add_special_tokens=False)
             for (base, _), encoding in zip(batch, encodings, strict=True):
@@ -61,12 +67,13 @@ class Chunker:
         return Tokens(starts, ends, heads)
 
 
-def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Parts of the text that end before white space, where no token can reach across."""
+def _pieces(text: str, word_end: "re.Pattern[str]") -> Iterator[tuple[int, int]]:
+    """Parts of the text that end where no token can reach across, unless that makes them too long."""
     start = 0
     while start < len(text):
-        space = _SPACE.search(text, start + PIECE_CHARS)
-        end = space.start() if space else len(text)
+        longest = min(start + LONGEST_PIECE_CHARS, len(text))
+        found = word_end.search(text, start + PIECE_CHARS, longest)
+        end = found.start() if found else longest
         yield start, end
         start = end
 
@@ -76,6 +83,7 @@ def _is_additive(tokenizer: "Tokenizer") -> bool:
 
     return (
         isinstance(tokenizer.normalizer, normalizers.BertNormalizer)
+        and tokenizer.normalizer.handle_chinese_chars
         and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         and all(token.special for token in tokenizer.get_added_tokens_decoder().values())
     )

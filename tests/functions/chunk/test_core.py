@@ -2,11 +2,12 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from functions.chunk.core import split
 from functions.chunk.spans import Sizes, Span
@@ -183,13 +184,41 @@ def test_a_monotonous_text_takes_no_longer_than_another(chunker: Chunker, patter
     check(chunker, pattern * 30_000, Sizes(250, 50))
 
 
-def test_reading_in_pieces_equals_reading_in_one_go(chunker: Chunker) -> None:
-    text = ("Ünïcode e\u0301 日本 x.y\u200bz [SEP] don't\n\n" + "long " * 30) * 400
+@pytest.mark.parametrize(
+    "text",
+    [
+        ("Ünïcode e\u0301 日本 x.y\u200bz [SEP] don't\n\n" + "long " * 30) * 400,
+        "x[SEP]" * 20_000,
+        "日本語の文章。e\u0301,ﬁΣ=\u0338=水\u0301" * 5_000,
+        "".join(chr(place) for place in range(32, 0x3000) if not 0xD800 <= place < 0xE000) * 6,
+    ],
+)
+def test_reading_in_pieces_equals_reading_in_one_go(chunker: Chunker, text: str) -> None:
     encoding = chunker.tokenizer.encode(text, add_special_tokens=False)
     tokens = chunker.tokens(text)
     assert list(zip(tokens.starts, tokens.ends, strict=False)) == encoding.offsets
     words = encoding.word_ids
     assert list(tokens.heads[:-1]) == [1, *(int(a != b) for a, b in pairwise(words))]
+
+
+class Watched:
+    """A tokenizer that notes how much it is given at once: it takes memory for that."""
+
+    def __init__(self, inner: Tokenizer) -> None:
+        self._inner = inner
+        self.most_chars = 0
+
+    def encode_batch(self, texts: list[str], *, add_special_tokens: bool) -> list[Encoding]:
+        self.most_chars = max(self.most_chars, sum(map(len, texts)))
+        return self._inner.encode_batch(texts, add_special_tokens=add_special_tokens)
+
+
+@pytest.mark.parametrize(("character", "most_chars"), [("水", 300_000), (".", 300_000), ("ก", 1_100_000)])
+def test_text_without_white_space_is_read_in_pieces_too(chunker: Chunker, character: str, most_chars: int) -> None:
+    watched = Watched(chunker.tokenizer)
+    tokens = Chunker(cast("Tokenizer", watched), "", additive=True).tokens(character * 1_200_000)
+    assert tokens.ends[-1] == 1_200_000
+    assert 0 < watched.most_chars < most_chars
 
 
 def test_five_million_characters_are_no_trouble(chunker: Chunker) -> None:
