@@ -17,6 +17,7 @@ from emulator.broker.brokers import DEFAULT_TTL
 from emulator.knative.functions import HOME_NAMESPACES
 from emulator.project import read_project
 from observe import logs
+from shared.errors import InvalidInput
 from shared.settings import Environment
 
 READY_S = 120.0
@@ -45,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     refuse_second(folder)
     refuse_taken(port)
     logs.setup("emulator", logging.WARNING)
-    project = read_project(stack, manifests)
+    try:
+        project = read_project(stack, manifests)
+    except InvalidInput as error:
+        raise CommandFailed(error.message, exit_code=2) from error
     for file, notice in project.notices:
         say(f"warning: {file.name}: {notice.field}: {notice.message}")
     settings = EmulatorSettings.read(

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from emulator.activator import Activator
+from emulator.autoscaler import follows_knative, knative_demand, with_knative_bounds
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec
 from emulator.probe import Prober
@@ -62,7 +63,7 @@ class Revision:
         demand: Demand | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.spec = spec
+        self.spec = spec = with_knative_bounds(spec) if follows_knative(spec) else spec
         self.meter = ConcurrencyMeter(clock())
         self.activator: Activator[Replica] = Activator(spec.concurrency, self._demand_changed)
         self.invocations = 0
@@ -75,7 +76,7 @@ class Revision:
         self._prober = prober
         self._settings = settings
         self._clock = clock
-        self._demand = demand or RequestDemand(self.meter, scale_config(spec, settings))
+        self._demand = demand or self._own_demand(settings)
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_before_s = 0.0
         self._poked = False
@@ -116,6 +117,11 @@ class Revision:
         await asyncio.gather(*(replica.process.stop(0) for replica in self.replicas))
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _own_demand(self, settings: EmulatorSettings) -> Demand:
+        if follows_knative(self.spec):
+            return knative_demand(self.spec, self.meter, lambda: self.ready, lambda: self.invocations, self._clock())
+        return RequestDemand(self.meter, scale_config(self.spec, settings))
 
     def _demand_changed(self, by: int) -> None:
         self.meter.change(by, self._clock())

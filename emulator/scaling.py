@@ -77,6 +77,11 @@ class ConcurrencyMeter:
         span = min(float(window_s), max(1.0, now_s - recent[0][0]))
         return sum(area for _, area in recent) / span
 
+    def of_second(self, second: int) -> float:
+        """Over one whole second that has passed."""
+        self._advance(max(self._at_s, second + 1.0))
+        return next((area for each, area in reversed(self._buckets) if each == second), 0.0)
+
     def _advance(self, now_s: float) -> None:
         if self.level:
             self._at_s = max(self._at_s, now_s - self._keep_s)

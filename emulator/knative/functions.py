@@ -11,12 +11,14 @@ from emulator.fields import documents, invalid
 from emulator.knative.notices import Notice
 from emulator.knative.references import PORT, Holders, expanded
 from emulator.knative.service import Service, read_service
+from emulator.kpa.values import KPA_CLASS
 from emulator.manifests import QUEUE_ANNOTATION, ROUTES_ANNOTATION, FunctionSpec
 from emulator.resource_classes import ResourceClass
 from shared.errors import InvalidInput
 
 COMMAND_ANNOTATION = "dev.sluice/command"
 FOLDER_ANNOTATION = "dev.sluice/folder"
+CLASS_ANNOTATION = "autoscaling.knative.dev/class"
 GROUP, VERSION = "serving.knative.dev/", "serving.knative.dev/v1"
 # Without a max-scale a Service grows without a bound in a cluster. A laptop must not.
 LAPTOP_MAX_SCALE = 20
@@ -68,7 +70,7 @@ def function(found: Found, known: Sequence[FunctionSpec] = ()) -> FunctionSpec:
     service = found.service
     same = _same(service, known)
     command, folder = _command(service, same, found.file.parent)
-    annotations = {**service.meta.annotations, **service.template.annotations}
+    annotations = {CLASS_ANNOTATION: KPA_CLASS, **service.meta.annotations, **service.template.annotations}
     scaling = service.scaling
     most = scaling.max_scale or max(LAPTOP_MAX_SCALE, scaling.min_scale or 0)
     return FunctionSpec(
