@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from cli.failure import CommandFailed
@@ -16,6 +17,7 @@ from shared.model_files import tokenizer_file
 from shared.settings import Environment
 
 LINE_CHARS = 100
+MOST_BYTES = 64 * 1024 * 1024
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,7 +43,10 @@ def run(args: argparse.Namespace) -> int:
 def read_text(name: str) -> str:
     """Line ends as they are: offsets count them."""
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise CommandFailed(f"{name} is over the limit of {MOST_BYTES >> 20} MiB", exit_code=2)
         return content.decode()
     except OSError as error:
         raise CommandFailed(f"cannot read {name}: {error.strerror}", exit_code=2) from error

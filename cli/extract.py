@@ -13,6 +13,7 @@ from typing import Any
 
 from cli.failure import CommandFailed
 from functions.scrape.alone import scraper_alone
+from functions.scrape.body import MAX_BYTES, too_large
 from functions.scrape.core import Form
 from functions.scrape.frames import Page, Text
 from functions.scrape.parsing import Parser, parser_process
@@ -83,9 +84,14 @@ async def _fetched(url: str) -> Text:
 
 def _page(file: str, url: str | None) -> Page:
     try:
-        body = Path(file).read_bytes()
+        with Path(file).open("rb") as stream:
+            body = stream.read(MAX_BYTES + 1)
     except OSError as exc:
         raise InvalidInput("file_unreadable", f"{file} cannot be read: {exc.strerror}", field="file") from None
+    except ValueError:
+        raise InvalidInput("file_unreadable", "this is not the name of a file", field="file") from None
+    if len(body) > MAX_BYTES:
+        raise too_large()
     form: Form = "text" if file.endswith(PLAIN_SUFFIXES) else "html"
     return Page(url, form, None, "gzip" if body.startswith(GZIP) else None, body)
 
@@ -128,7 +134,7 @@ async def _answer(parser: Parser, line: bytes) -> dict[str, Any]:
 
 
 def _request(line: bytes) -> dict[str, Any]:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         request = json.loads(line)
         if isinstance(request, dict) and isinstance(request.get("file"), str) and "id" in request:
             return request

@@ -65,6 +65,7 @@ async def test_a_text_comes_from_standard_input_too(sluice: Cli) -> None:
     [
         (["nowhere.txt"], 2, "cannot read nowhere.txt"),
         (["latin.txt"], 2, "not a UTF-8 text"),
+        (["/dev/zero"], 2, "over the limit of 64 MiB"),
         (["--max-tokens", "3", "page.txt"], 2, "at least 8"),
         (["--overlap", "126", "page.txt"], 2, "half of max_tokens"),
     ],

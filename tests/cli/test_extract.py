@@ -62,6 +62,14 @@ async def test_lines_are_answered_in_order_and_failures_in_their_place(folder: P
     assert answers[25]["error"]["code"] == "line_invalid"
 
 
+async def test_no_line_ends_the_reading_of_the_others() -> None:
+    files = ["/dev/zero", "\0", "/", "/nowhere\ud800"]
+    lines = [json.dumps({"id": file, "file": file}) for file in files]
+    code, out, _ = await sluice("--jsonl", stdin="\n".join([*lines, "[" * 100_000, '{"id": 1, "file": 1}', ""]))
+    codes = [json.loads(line)["error"]["code"] for line in out.splitlines()]
+    assert (code, codes) == (0, ["page_too_large", *["file_unreadable"] * 3, *["line_invalid"] * 2])
+
+
 async def test_a_page_is_fetched_under_the_same_rules_as_by_a_worker() -> None:
     from starlette.requests import Request
     from starlette.responses import Response
