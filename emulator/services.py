@@ -75,13 +75,19 @@ def _supervised(program: Program, data_dir: Path, pids: PidFile, stack: AsyncExi
 @contextlib.contextmanager
 def _socket_folder(wanted: Path) -> Iterator[Path]:
     """`wanted`, or where its path is too long for a socket a short temporary folder; closed to others either way."""
+    if wanted.is_symlink():  # to the temporary folder of a platform that was killed
+        shutil.rmtree(wanted.readlink(), ignore_errors=True)
+        wanted.unlink()
     if len(str(wanted).encode()) <= LONGEST_SOCKET_FOLDER:
         wanted.mkdir(parents=True, exist_ok=True, mode=0o700)
         wanted.chmod(0o700)
         yield wanted
         return
     short = Path(tempfile.mkdtemp(prefix="sluice-", dir="/tmp"))
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    wanted.symlink_to(short)
     try:
         yield short
     finally:
         shutil.rmtree(short, ignore_errors=True)
+        wanted.unlink(missing_ok=True)

@@ -59,6 +59,7 @@ async def test_they_run_are_private_and_come_back_on_the_same_data(services: Ser
 
 
 async def test_a_killed_platform_leaves_data_that_starts_again(data_dir: Path) -> None:
+    data_dir /= "long" * 30
     code = (
         "import asyncio, sys, pathlib\n"
         "from emulator.services import Services\n"
@@ -72,7 +73,10 @@ async def test_a_killed_platform_leaves_data_that_starts_again(data_dir: Path) -
         assert platform.stdout is not None
         pids = [int(pid) for pid in (await asyncio.to_thread(platform.stdout.readline)).split()]
         platform.kill()
+    sockets = (data_dir / "run" / "sockets").readlink()
+    assert sockets.is_dir()
     async with Services.start(data_dir) as services:
+        assert not sockets.exists()
         assert not any(_alive(pid) for pid in pids)
         database = await asyncpg.connect(services.database_url)
         assert await database.fetchval("SELECT 1") == 1
