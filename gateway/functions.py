@@ -33,6 +33,7 @@ _ERRORS: dict[int, type[SluiceError]] = {
     413: TooLarge,
     422: InvalidInput,
     429: Overloaded,
+    503: Unavailable,
     504: DeadlineExceeded,
 }
 

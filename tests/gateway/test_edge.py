@@ -95,6 +95,7 @@ async def test_what_search_says_becomes_a_problem(world: World) -> None:
         (JSONResponse(not_found, 404), 404, "corpus_not_found"),
         (JSONResponse({"error": "query_too_long", "message": "m"}, 413), 413, "query_too_long"),
         (JSONResponse({"error": "busy", "message": "m"}, 429, {"retry-after": "7"}), 429, "busy"),
+        (JSONResponse({"error": "embedding_unavailable", "message": "m"}, 503), 503, "embedding_unavailable"),
         (JSONResponse({"error": "x", "message": "m"}, 500), 503, "search_unavailable"),
         (Response("<html>", 502), 503, "search_unavailable"),
         (JSONResponse({"results": [{"nonsense": 1}]}), 503, "search_unavailable"),
