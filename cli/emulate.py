@@ -11,6 +11,7 @@ from pathlib import Path
 from cli import data_dir, running, sources, target
 from cli.failure import CommandFailed
 from cli.foreground import say, until_signal
+from cli.text import clean
 from cli.up import refuse_second, refuse_taken
 from emulator.app import Emulator, EmulatorSettings
 from emulator.broker.brokers import DEFAULT_TTL
@@ -21,6 +22,7 @@ from shared.errors import InvalidInput
 from shared.settings import Environment
 
 READY_S = 120.0
+POLL_S = 0.05
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,11 +77,19 @@ async def _emulate(emulator: Emulator, port: int) -> None:
 
 
 async def _ready(emulator: Emulator, run: "asyncio.Task[None]") -> None:
-    if not await emulator.until_ready(READY_S):
-        waiting = [f"{one['name']}: {one['reason']}" for one in emulator.status()["functions"] if one["reason"]]
-        raise CommandFailed(f"not ready after {READY_S:g} s; {'; '.join(waiting)}")
+    """What stands in the way is told as it comes up."""
+    told: set[str] = set()
+    until = time.monotonic() + READY_S
+    while not emulator.ready and not run.done() and time.monotonic() < until:
+        troubles = {f"{one['name']}: {one['reason']}" for one in emulator.status()["functions"] if one["reason"]}
+        for trouble in sorted(troubles - told):
+            say(clean(trouble))
+        told |= troubles
+        await asyncio.sleep(POLL_S)
     if run.done():
         await run
+    if not emulator.ready:
+        raise CommandFailed(f"not ready after {READY_S:g} s")
 
 
 def _say_ready(emulator: Emulator, port: int, seconds: float) -> None:

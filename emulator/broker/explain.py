@@ -117,21 +117,21 @@ def _cesql(text: str, path: str, event: Attributes) -> Verdict:
         return Verdict(Result.FAIL, f"{path}: {outcome.message or outcome.error}, and an error delivers nothing")
     if not isinstance(outcome.value, bool):
         return Verdict(Result.FAIL, f"{path}: gives {outcome.value!r}, no boolean, which makes a cluster answer 500")
-    seen = ", ".join(dict.fromkeys(_told(name, event.get(name)) for name in _names(parsed.expression)))
+    seen = ", ".join(dict.fromkeys(_told(name, event.get(name)) for name in attributes_in(parsed.expression)))
     told = f"{path}: {'true' if outcome.value else 'false'}" + (f", for {seen}" if seen else "")
     return Verdict(Result.PASS if outcome.value else Result.FAIL, told)
 
 
-def _names(part: object) -> Iterator[str]:
+def attributes_in(part: object) -> Iterator[str]:
     """The attributes that an expression asks for."""
     if isinstance(part, Attribute | Exists):
         yield part.name
     elif isinstance(part, tuple):
         for each in part:
-            yield from _names(each)
+            yield from attributes_in(each)
     elif is_dataclass(part):
         for each in fields(part):
-            yield from _names(getattr(part, each.name))
+            yield from attributes_in(getattr(part, each.name))
 
 
 def _denied(path: str, name: str, found: str | None, denial: str) -> str:

@@ -30,9 +30,7 @@ def name_twice(sources: Sources) -> Iterator[Said]:
 def broker_unknown(sources: Sources) -> Iterator[Said]:
     for each in sources.triggers:
         if sources.broker_of(each.trigger) is None:
-            problem = (
-                f"namespace {each.trigger.namespace} has no Broker {each.trigger.broker}: nothing is ever delivered"
-            )
+            problem = f"namespace {each.trigger.namespace} has no Broker {each.trigger.broker} among the manifests"
             yield each.say("spec.broker", problem)
 
 
@@ -65,10 +63,9 @@ def cesql_maybe_not_boolean(sources: Sources) -> Iterator[Said]:
 
 def delivery_without_retries(sources: Sources) -> Iterator[Said]:
     for each in sources.triggers:
-        broker = sources.broker_of(each.trigger)
-        if each.trigger.delivery == DeliveryPolicy() or each.trigger.delivery.retry or not broker:
-            continue
-        if broker.broker.delivery.retry:
+        broker, own = sources.broker_of(each.trigger), each.trigger.delivery
+        hidden = broker is None or broker.broker.delivery.retry > 0
+        if own != DeliveryPolicy() and not own.retry and hidden:
             given = ", ".join(each.delivery)
             problem = f"has {given} and no retry: the Broker's retries do not apply, and a failure is not tried again"
             yield each.say("spec.delivery", problem)

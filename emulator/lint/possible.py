@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from emulator.broker.explain import attributes_in
 from emulator.broker.filters import Result, dialect_of, is_buildable
+from emulator.cesql import evaluate, parse
 
 Results: TypeAlias = frozenset[Result]
 Item: TypeAlias = Mapping[str, Any]
@@ -47,9 +49,18 @@ def _results(item: Item) -> Results | None:
         case "not":
             return frozenset(_FLIPPED[result] for result in _results(item["not"]) or NOTHING)
         case "cesql":
-            return EITHER
+            return _of_expression(item["cesql"])
         case dialect:
             return EITHER if is_buildable(item[dialect]) else None
+
+
+def _of_expression(text: str) -> Results:
+    """Always the same where it asks for no attribute."""
+    expression = parse(text).expression
+    if expression is None or any(attributes_in(expression)):
+        return EITHER if expression is not None else frozenset({Result.FAIL})
+    outcome = evaluate(expression, {})
+    return frozenset({Result.PASS if outcome.value is True and outcome.error is None else Result.FAIL})
 
 
 def _chain(ending: Result, items: Sequence[Item]) -> Results:

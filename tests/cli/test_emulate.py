@@ -146,6 +146,18 @@ async def test_knative_services_run_without_an_image(sluice: Cli) -> None:
         assert (response.status, await response.text()) == (200, "good day")
 
 
+async def test_what_stands_in_the_way_of_being_ready_is_told(sluice: Cli) -> None:
+    body = {"fprocess": command(), "secrets": ["token"], "labels": {"com.openfaas.scale.min": "1"}}
+    stack = write_stack(sluice.folder, {"echo": body})
+    process = await sluice.start("emulate", "--port", str(closed_port()), "--stack", str(stack))
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        while b"echo: secret token does not exist" not in (line := await process.stderr.readline()):
+            assert line, "it ended without a word"
+    process.send_signal(signal.SIGTERM)
+    assert (await process.communicate(), process.returncode)[1] == 0
+
+
 async def test_what_cannot_be_started_is_told_with_its_field(sluice: Cli) -> None:
     ended = await sluice("emulate", "--port", str(closed_port()))
     assert (ended.code, "--manifests DIR" in ended.err) == (2, True)

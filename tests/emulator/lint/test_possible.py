@@ -32,6 +32,8 @@ def test_what_passes_everything_passes_every_event(attributes: Any, filters: lis
         ([{"any": [{"not": {}}, {"exact": {"type": "x"}}]}], False, ["f[0].any[0].not"]),
         ([{"not": {"all": [{"prefix": {"type": "x"}}]}}], False, []),
         ([{"cesql": "EXISTS tenant"}], False, []),
+        ([{"cesql": "1 < 2 OR FALSE"}], True, []),
+        ([{"not": {"cesql": "TRUE"}}], False, []),
     ],
 )
 def test_items_that_cannot_be_built_are_named(filters: list[Any], passes: bool, paths: list[str]) -> None:
