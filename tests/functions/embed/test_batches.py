@@ -232,7 +232,7 @@ async def test_poison_does_not_open_the_circuit() -> None:
 
 
 async def test_texts_of_a_document_that_nobody_waits_for_are_not_sent() -> None:
-    fake = FakeEmbeddings(delay_s=0.05)
+    fake = FakeEmbeddings(delay_s=0.5)
     async with lane(fake, BatchLimits(max_texts=1)) as embedding:
         busy = [asyncio.create_task(embedding.embed(str(n))) for n in range(4)]
         await until(lambda: fake.in_flight == 4)

@@ -101,10 +101,14 @@ async def test_a_parser_that_is_killed_costs_its_pages_nothing() -> None:
         await _warm(path)
         parser = Parser(path, connections=2)
         await asyncio.gather(*(parser.read(page(b"<p>word</p>")) for _ in range(2)))
-        _processes()[-1].kill()
+        process = _processes()[-1]
+        family = [process, *process.children()]
+        process.kill()
+        await until(lambda: all(_is_dead(member) for member in family))
         for _ in range(3):
             with pytest.raises(Interrupted):
                 await parser.read(page(b"<p>second</p>"))
+        parser.close()
 
 
 async def test_children_are_replaced_after_many_pages(parser: Parser) -> None:
@@ -152,7 +156,7 @@ async def test_it_ends_when_its_parent_is_killed() -> None:
     orphan = psutil.Process(parent.pid).children()[0]
     parent.send_signal(signal.SIGKILL)
     await parent.wait()
-    await until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+    await until(lambda: _is_dead(orphan))
     assert not folder.exists()
 
 
@@ -163,3 +167,10 @@ def _processes() -> list[psutil.Process]:
 
 def _children() -> list[psutil.Process]:
     return [child for process in _processes() for child in process.children()]
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
