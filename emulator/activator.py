@@ -14,6 +14,10 @@ class QueueFull(Exception):
     """More requests are held than the bound allows."""
 
 
+class Closed(Exception):
+    """These replicas take no more requests; others may."""
+
+
 class Backend(Protocol):
     """Something that takes requests. `drained` is called when the last one left after it was removed."""
 
@@ -44,9 +48,12 @@ class Activator(Generic[B]):
         self._waiting: deque[asyncio.Future[B]] = deque()
         self._random = random.Random(seed)  # noqa: S311
         self._turn = 0
+        self._closed = False
 
     async def acquire(self) -> B:
-        """A replica with a slot taken, for `release`. Raises `QueueFull`. Cancelling gives up the place."""
+        """A replica with a slot taken, for `release`. Raises `QueueFull`, `Closed`. Cancelling gives up the place."""
+        if self._closed:
+            raise Closed
         backend = None if self.queued else self._choose()
         if backend is not None:
             backend.in_flight += 1
@@ -75,6 +82,13 @@ class Activator(Generic[B]):
         if backend.in_flight == 0:
             backend.drained()
 
+    def close(self) -> None:
+        """Turns away those that wait, and whoever comes from now on."""
+        self._closed = True
+        for place in self._waiting:
+            if not place.done():
+                place.set_exception(Closed())
+
     async def _wait(self) -> B:
         place: asyncio.Future[B] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
@@ -82,8 +96,11 @@ class Activator(Generic[B]):
         self._on_change(1)
         try:
             return await place
+        except Closed:
+            self._leave()
+            raise
         except asyncio.CancelledError:
-            if place.cancelled():
+            if place.cancelled() or place.exception() is not None:
                 self._leave()
             else:
                 self.release(place.result())

@@ -17,6 +17,9 @@ from emulator.gate import SqlGate
 from emulator.launcher import Launcher
 from emulator.leftovers import PidFile
 from emulator.manifests import FunctionSpec, read_stack
+from emulator.openfaas.code import with_built_in
+from emulator.openfaas.metrics import Invocations
+from emulator.openfaas.setup import open_gateway
 from emulator.proxy import Proxy, open_session
 from emulator.routes import Routes
 from emulator.sender import FunctionSender
@@ -57,6 +60,7 @@ class Emulator:
         self._gate = gate
         self._ack = ack
         self._ttl = ttl
+        self._variables = variables
         self._more_status = more_status
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,20 +122,24 @@ class Emulator:
         self.launcher = Launcher.under(settings, pids)
         stack.callback(self.launcher.close)
         session = await stack.enter_async_context(open_session())
+        self.specs = tuple(with_built_in(spec) for spec in self.specs)
         self.fleet = deploy(self.specs, self.launcher, session, settings)
         stack.push_async_callback(self.fleet.stop, settings.drain_s)
         sender = FunctionSender(self.fleet, session)
         await self._start_brokers(sender)
+        metrics = Invocations()
+        gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables)
         self._own(self.fleet.run(), "scaling")
         await self._start_ticks(sender)
         routes = Routes(
             self.fleet,
-            Proxy(session),
+            Proxy(session, metrics),
             self.launcher,
             self.brokers,
             routes_of(self.specs),
             lambda: self.ready,
             self.status,
+            gateway,
         )
         server = Server(routes, listener, settings.drain_s)
         await server.start()

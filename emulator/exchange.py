@@ -12,6 +12,7 @@ HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
      b"trailer", b"transfer-encoding", b"upgrade")
 )  # fmt: skip
+BODYLESS = (204, 304)
 NOT_FORWARDED = HOP_BY_HOP | {b"host", b"expect"}
 
 
@@ -41,11 +42,19 @@ class CallHeaders:
         if "x-forwarded-host" not in self.forwarded:
             self.forwarded["X-Forwarded-Host"] = host
 
-    def answered(self, upstream: Iterable[Header]) -> list[Header]:
-        """The function's headers with ours."""
+    def seconds(self) -> float:
+        return (time.time_ns() - self.began_ns) / 1e9
+
+    def ours(self) -> list[Header]:
+        return [*self.added, (b"x-duration-seconds", b"%f" % self.seconds())]
+
+    def answered(self, status: int, upstream: Iterable[Header]) -> list[Header]:
+        """The function's headers with ours. Whoever says no content type is taken to answer in that of the request."""
         kept = end_to_end(upstream)
-        seconds = (time.time_ns() - self.began_ns) / 1e9
-        return [*kept, *self.added, (b"x-duration-seconds", b"%f" % seconds)]
+        names = {name for name, _ in kept}
+        if b"content-type" not in names and status not in BODYLESS:
+            kept.append((b"content-type", self.forwarded.get("content-type", "text/plain").encode("latin-1")))
+        return [*kept, *(self.added if b"x-duration-seconds" in names else self.ours())]
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:

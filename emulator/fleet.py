@@ -2,49 +2,75 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
 
 from emulator.launcher import Launcher
-from emulator.manifests import FunctionSpec
+from emulator.manifests import DEFAULT_NAMESPACE, FunctionSpec
 from emulator.probe import Prober
 from emulator.queue_scaling import QueueDemand, QueueReader
-from emulator.revision import Revision
+from emulator.revision import MakeDemand, Revision
 from emulator.settings import EmulatorSettings
 
 TICK_S = 1.0
 
+Make = Callable[[FunctionSpec, MakeDemand | None], Revision]
+
 
 @dataclass
 class Fleet:
-    """Use `deploy` to make one. `run` is the scaling loop and ends with its task."""
+    """Use `deploy` to make one. `run` is the scaling loop and ends with its task. `revisions` go by key."""
 
-    revisions: Mapping[str, Revision]
-    queues: Mapping[str, QueueDemand] = field(default_factory=dict)
+    make: Make
+    revisions: dict[str, Revision] = field(default_factory=dict)
+    queues: dict[str, QueueDemand] = field(default_factory=dict)
     redis_url: str | None = None
     clock: Callable[[], float] = time.monotonic
+    _later: set[str] = field(default_factory=set)
+    _leaving: dict[asyncio.Task[None], Revision] = field(default_factory=dict)
 
     def find(self, name: str) -> Revision | None:
-        """By `name` or `name.namespace`; a namespace must be the function's own."""
-        revision = self.revisions.get(name)
-        if revision is None and "." in name:
-            short, _, namespace = name.rpartition(".")
-            revision = self.revisions.get(short)
-            if revision is not None and revision.spec.namespace != namespace:
-                return None
-        return revision
+        """By `name` or `name.namespace`; without one, the usual namespace is meant."""
+        return self.revisions.get(name) or self.revisions.get(name.removesuffix(f".{DEFAULT_NAMESPACE}"))
+
+    def named(self, name: str, namespace: str) -> Revision | None:
+        """As events name it: the namespaces of manifests and of OpenFaaS need not be the same."""
+        found = self.revisions.get(f"{name}.{namespace}") or self.revisions.get(name)
+        return found or next((each for each in self.revisions.values() if each.spec.name == name), None)
+
+    def put(self, spec: FunctionSpec, demand: MakeDemand | None = None) -> Revision:
+        """New requests go to it at once; the one that it replaces ends with the requests it has."""
+        before = self.revisions.get(spec.key)
+        fresh = self.make(spec, demand)
+        self.revisions[spec.key] = fresh
+        self._later.add(spec.key)
+        if before is not None:
+            fresh.invocations = before.invocations
+            self._let_go(before, fresh)
+        fresh.reconcile()
+        return fresh
+
+    def remove(self, key: str) -> None:
+        self._let_go(self.revisions.pop(key), None)
 
     @property
     def settled(self) -> bool:
-        """Every function has the replicas it must always have."""
-        return all(revision.ready >= revision.spec.min_scale for revision in self.revisions.values())
+        """Every function has the replicas it must always have; what was deployed later holds nobody up."""
+        first = (revision for key, revision in self.revisions.items() if key not in self._later)
+        return all(revision.ready >= revision.spec.min_scale for revision in first)
 
     async def run(self) -> None:
-        reader = QueueReader(self.redis_url, tuple(self.queues)) if self.redis_url and self.queues else None
+        reader: QueueReader | None = None
+        watched: tuple[str, ...] = ()
         try:
             while True:
+                if self.redis_url and watched != tuple(self.queues):
+                    if reader is not None:
+                        await reader.close()
+                    watched = tuple(self.queues)
+                    reader = QueueReader(self.redis_url, watched)
                 if reader is not None:
                     await self._observe(reader)
                 for revision in self.revisions.values():
@@ -60,11 +86,20 @@ class Fleet:
         await asyncio.gather(*(each.stop(0) for each in self.revisions.values() if each.spec.queue is not None))
 
     async def stop(self, drain_s: float) -> None:
-        await asyncio.gather(*(revision.stop(drain_s) for revision in self.revisions.values()))
+        everyone = [*self.revisions.values(), *self._leaving.values()]
+        await asyncio.gather(*(revision.stop(drain_s) for revision in everyone))
+        await asyncio.gather(*self._leaving)
+
+    def _let_go(self, revision: Revision, successor: Revision | None) -> None:
+        revision.supersede(successor)
+        leaving = asyncio.create_task(revision.stop(revision.spec.resources.timeout_s), name=f"end {revision.spec.key}")
+        self._leaving[leaving] = revision
+        leaving.add_done_callback(self._leaving.pop)
 
     async def _observe(self, reader: QueueReader) -> None:
         for queue, depth in (await reader.read()).items():
-            self.queues[queue].observe(depth, self.clock())
+            if queue in self.queues:
+                self.queues[queue].observe(depth, self.clock())
 
 
 def deploy(
@@ -72,14 +107,19 @@ def deploy(
 ) -> Fleet:
     """Wires a revision a function. Nothing starts yet."""
     prober = Prober(session)
-    revisions: dict[str, Revision] = {}
     queues: dict[str, QueueDemand] = {}
-    for spec in specs:
-        demand = None
+
+    def make(spec: FunctionSpec, demand: MakeDemand | None) -> Revision:
         if spec.queue is not None:
-            demand = queues.setdefault(spec.queue, _queue_demand(spec, settings))
-        revisions[spec.name] = Revision(spec, launcher, prober, settings, demand=demand)
-    return Fleet(revisions, queues, settings.redis_url)
+            queue = queues.setdefault(spec.queue, _queue_demand(spec, settings))
+            demand = _always(queue)
+        return Revision(spec, launcher, prober, settings, demand=demand)
+
+    return Fleet(make, {spec.key: make(spec, None) for spec in specs}, queues, settings.redis_url)
+
+
+def _always(demand: QueueDemand) -> MakeDemand:
+    return lambda _: demand
 
 
 def _queue_demand(spec: FunctionSpec, settings: EmulatorSettings) -> QueueDemand:
@@ -93,5 +133,5 @@ def _queue_demand(spec: FunctionSpec, settings: EmulatorSettings) -> QueueDemand
 
 def routes_of(specs: Sequence[FunctionSpec]) -> list[tuple[str, str]]:
     """(path prefix, function), the longest prefix first."""
-    routes = [(prefix.rstrip("/") or "/", spec.name) for spec in specs for prefix in spec.routes]
+    routes = [(prefix.rstrip("/") or "/", spec.key) for spec in specs for prefix in spec.routes]
     return sorted(routes, key=lambda route: len(route[0]), reverse=True)

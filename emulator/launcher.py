@@ -4,10 +4,12 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +19,8 @@ from emulator.logs import RotatingLog
 from emulator.manifests import FunctionSpec
 from emulator.processes import Process, spawn
 from emulator.replica import Replica
+from emulator.secret_files import SecretFiles
+from emulator.secret_mount import supported_mount
 from emulator.settings import EmulatorSettings
 from shared.errors import Permanent
 
@@ -29,15 +33,16 @@ class Launcher:
     """Raises `Permanent` when a replica cannot even be started: no such command, a secret that is missing."""
 
     def __init__(
-        self, *, secrets_dir: Path, scratch_dir: Path, logs_dir: Path, extra_env: Mapping[str, str], pids: PidFile
+        self, *, secrets: SecretFiles, scratch_dir: Path, logs_dir: Path, extra_env: Mapping[str, str], pids: PidFile
     ) -> None:
-        self._secrets_dir = secrets_dir
+        self._secrets = secrets
         self._scratch_dir = scratch_dir
         self._logs_dir = logs_dir
         self._extra_env = extra_env
         self._pids = pids
         self._logs: dict[str, RotatingLog] = {}
         self._ports: set[int] = set()
+        self._mount = supported_mount()
 
     @classmethod
     def under(cls, settings: EmulatorSettings, pids: PidFile) -> Self:
@@ -45,7 +50,7 @@ class Launcher:
         scratch_dir = settings.data_dir / "run" / "replicas"
         shutil.rmtree(scratch_dir, ignore_errors=True)
         return cls(
-            secrets_dir=settings.secrets_dir,
+            secrets=SecretFiles(settings.data_dir),
             scratch_dir=scratch_dir,
             logs_dir=settings.logs_dir,
             extra_env=settings.extra_env,
@@ -64,15 +69,22 @@ class Launcher:
         port = free_port(self._ports)
         try:
             secrets = self._private_secrets(spec, scratch / "secrets")
-            process = self._spawn(spec, name, self._environment(spec, name, port, secrets))
-        except BaseException:
+            process = self._spawn(spec, name, self._environment(spec, name, port, secrets), secrets)
+        except BaseException as exc:
             shutil.rmtree(scratch, ignore_errors=True)
+            if isinstance(exc, OSError):
+                raise Permanent("cannot_start", f"{spec.name} cannot be given its files: {exc.strerror}") from exc
             raise
         replica = Replica(name, port, process, scratch, began_s)
         self._ports.add(port)
         self._pids.add(process)
         process.exited.add_done_callback(lambda _: self._forget(replica))
         return replica
+
+    @property
+    def mounts_secrets(self) -> bool:
+        """Replicas see their secrets where OpenFaaS has them, beside the folder that SECRETS_DIR names."""
+        return self._mount is not None
 
     def end_followers(self) -> None:
         for log in self._logs.values():
@@ -82,15 +94,28 @@ class Launcher:
         for log in self._logs.values():
             log.close()
 
-    def _spawn(self, spec: FunctionSpec, name: str, environment: Mapping[str, str]) -> Process:
-        log = self.log_of(spec.name)
+    def _spawn(self, spec: FunctionSpec, name: str, environment: Mapping[str, str], secrets: Path) -> Process:
+        log = self.log_of(spec.key)
         command = _command(spec, environment)
         try:
             return spawn(
-                command, folder=spec.folder, environment=environment, on_line=lambda line: log.write(name, line)
+                command,
+                folder=spec.folder,
+                environment=environment,
+                on_line=lambda line: log.write(name, line),
+                before_exec=self._shown(secrets) if spec.secrets else None,
             )
         except OSError as exc:
             raise Permanent("cannot_start", f"{spec.command[0]} cannot be run: {exc.strerror}") from exc
+        except subprocess.SubprocessError as exc:
+            raise Permanent("cannot_start", f"{spec.name} cannot be given its secrets: {exc}") from exc
+
+    def _shown(self, secrets: Path) -> Callable[[], None] | None:
+        if self._mount is None:
+            return None
+        under = secrets.with_name("under")
+        under.mkdir()
+        return partial(self._mount, secrets, under)
 
     def _environment(self, spec: FunctionSpec, name: str, port: int, secrets: Path) -> dict[str, str]:
         inherited = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
@@ -114,8 +139,8 @@ class Launcher:
     def _private_secrets(self, spec: FunctionSpec, folder: Path) -> Path:
         folder.mkdir(parents=True, mode=0o700)
         for secret in spec.secrets:
-            source = self._secrets_dir / secret
-            if Path(secret).name != secret or not source.is_file():
+            source = self._secrets.find(spec.namespace, secret)
+            if source is None:
                 raise Permanent(
                     "secret_missing", f"secret {secret} does not exist; {spec.name} cannot start without it"
                 )

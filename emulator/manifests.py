@@ -14,6 +14,7 @@ from emulator.resource_classes import ResourceClass, read_classes
 from shared.errors import InvalidInput
 
 MAX_MANIFEST_BYTES = 1024 * 1024
+DEFAULT_NAMESPACE = "openfaas-fn"
 CLASS_LABEL = "dev.sluice.class"
 CONCURRENCY_LABEL = "dev.sluice.concurrency"
 QUEUE_ANNOTATION = "dev.sluice/queue"
@@ -42,8 +43,13 @@ class FunctionSpec:
     ready_path: str | None
     queue: str | None
     routes: tuple[str, ...]
-    namespace: str = "openfaas-fn"
+    namespace: str = DEFAULT_NAMESPACE
     image: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other function: its name, outside the usual namespace with the namespace."""
+        return self.name if self.namespace == DEFAULT_NAMESPACE else f"{self.name}.{self.namespace}"
 
 
 def read_stack(stack_file: Path, classes_file: Path | None, variables: Mapping[str, str]) -> tuple[FunctionSpec, ...]:
@@ -51,7 +57,7 @@ def read_stack(stack_file: Path, classes_file: Path | None, variables: Mapping[s
     document = load_yaml(stack_file, variables)
     classes = read_classes(load_yaml(classes_file, {})) if classes_file is not None else {}
     functions = _mapping(document.get("functions"), "functions")
-    return tuple(_function(name, body, stack_file.parent, classes) for name, body in functions.items())
+    return tuple(function_spec(name, body, stack_file.parent, classes) for name, body in functions.items())
 
 
 def load_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, object]:
@@ -70,7 +76,8 @@ def load_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, object]:
     return _mapping(value, file.name)
 
 
-def _function(name: str, body: object, folder: Path, classes: Mapping[str, ResourceClass]) -> FunctionSpec:
+def function_spec(name: str, body: object, folder: Path, classes: Mapping[str, ResourceClass]) -> FunctionSpec:
+    """One entry of `functions`. Relative paths in it start at `folder`."""
     at = f"functions.{name}"
     if not _NAME.match(name):
         raise InvalidInput("name_invalid", f"{at}: a function's name must be a DNS label", field=at)
@@ -98,7 +105,7 @@ def _function(name: str, body: object, folder: Path, classes: Mapping[str, Resou
         ready_path=annotations.get(READY_PATH_ANNOTATION),
         queue=annotations.get(QUEUE_ANNOTATION),
         routes=tuple(route.strip() for route in annotations.get(ROUTES_ANNOTATION, "").split(",") if route.strip()),
-        namespace=str(fields.get("namespace") or "openfaas-fn"),
+        namespace=str(fields.get("namespace") or DEFAULT_NAMESPACE),
         image=str(fields.get("image") or ""),
     )
 

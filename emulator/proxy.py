@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
-from emulator.activator import QueueFull
-from emulator.asgi import Receive, Scope, Send, answer_text
+from emulator.activator import Closed, QueueFull
+from emulator.asgi import Receive, Scope, Send, answer
 from emulator.exchange import CallHeaders
 from emulator.replica import Replica
 from emulator.revision import Revision
@@ -16,6 +17,8 @@ METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 # Shorter than any server's own, so that we never write into a connection that its other end just gave up.
 KEEP_ALIVE_S = 1.5
 WATCH_AFTER_S = 1.0
+TEXT = b"text/plain; charset=utf-8"
+PLATFORM_ERROR = (b"x-openfaas-internal", b"proxy")
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -93,15 +96,26 @@ class _ClientWatch:
         self._exchange.cancel()
 
 
+class Meter(Protocol):
+    """Hears of every call by the function's key; `ended` with the status of the answer, where there was one."""
+
+    def began(self, key: str) -> None: ...
+
+    def ended(self, key: str, status: int, seconds: float) -> None: ...
+
+
 class Proxy:
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, meter: Meter) -> None:
         self._session = session
+        self._meter = meter
 
     async def forward(self, revision: Revision, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         """`path` is what the function sees, still encoded. The time limit counts the waiting."""
         if scope["method"] not in METHODS:
-            await answer_text(send, 405, "method not allowed")
+            await answer(send, 405)
             return
+        key = revision.spec.key
+        self._meter.began(key)
         exchange = _Exchange(self._session, revision, scope, send, path)
         body = _RequestBody(receive)
         watch = _ClientWatch(receive, body)
@@ -112,6 +126,8 @@ class Proxy:
             await exchange.fail(504, f"{revision.spec.name}: request timeout{exchange.why()}")
         except QueueFull:
             await exchange.fail(503, "pending request queue full")
+        except Closed:
+            await exchange.fail(404, f"{revision.spec.name}: no longer deployed")
         except (aiohttp.ClientError, OSError):
             await exchange.fail(502, f"{revision.spec.name}: the replica gave no answer")
         except asyncio.CancelledError:
@@ -119,6 +135,8 @@ class Proxy:
                 raise
         finally:
             watch.close()
+            if exchange.status is not None:
+                self._meter.ended(key, exchange.status, exchange.seconds)
 
 
 class _Exchange:
@@ -132,17 +150,21 @@ class _Exchange:
         self._headers = CallHeaders(scope)
         query = scope["query_string"]
         self._target = (path + b"?" + query if query else path).decode("latin-1")
-        self._started = False
         self._replica: Replica | None = None
+        self.status: int | None = None
 
     async def run(self, body: _RequestBody) -> None:
-        activator = self._revision.activator
         self._revision.invocations += 1
-        self._replica = replica = await activator.acquire()
+        activator, replica = await self._revision.admit()
+        self._replica = replica
         try:
             await self._call(replica, await body.start())
         finally:
             activator.release(replica)
+
+    @property
+    def seconds(self) -> float:
+        return self._headers.seconds()
 
     def why(self) -> str:
         """What a caller who waited in vain should know."""
@@ -152,9 +174,9 @@ class _Exchange:
 
     async def fail(self, status: int, text: str) -> None:
         """Once an answer has begun it can only be cut off: the server does so when we return without its end."""
-        if not self._started:
-            self._started = True
-            await answer_text(self._send, status, text)
+        if self.status is None:
+            self.status = status
+            await answer(self._send, status, f"{text}\n".encode(), TEXT, PLATFORM_ERROR, *self._headers.ours())
 
     async def _call(self, replica: Replica, body: bytes | AsyncIterator[bytes]) -> None:
         async with self._session.request(
@@ -165,8 +187,8 @@ class _Exchange:
             allow_redirects=False,
         ) as response:
             replica.answered()
-            self._started = True
-            headers = self._headers.answered(response.raw_headers)
+            self.status = response.status
+            headers = self._headers.answered(response.status, response.raw_headers)
             await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
             async for chunk in response.content.iter_any():
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})

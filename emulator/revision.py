@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Protocol
 
-from emulator.activator import Activator
+from emulator.activator import Activator, Closed
 from emulator.autoscaler import follows_knative, knative_demand, with_knative_bounds
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec
@@ -29,6 +29,10 @@ class Demand(Protocol):
     """Says how many replicas there should be, given how many live."""
 
     def desired(self, replicas: int, now_s: float) -> int: ...
+
+
+# What a replica count is decided on begins with the concurrency of requests.
+MakeDemand = Callable[[ConcurrencyMeter], Demand]
 
 
 class RequestDemand:
@@ -60,7 +64,7 @@ class Revision:
         prober: Prober,
         settings: EmulatorSettings,
         *,
-        demand: Demand | None = None,
+        demand: MakeDemand | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec = with_knative_bounds(spec) if follows_knative(spec) else spec
@@ -72,19 +76,22 @@ class Revision:
         self.reason = ""
         self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
         self.replicas: list[Replica] = []
+        self.successor: Revision | None = None
         self._launcher = launcher
         self._prober = prober
         self._settings = settings
         self._clock = clock
-        self._demand = demand or self._own_demand(settings)
+        self._demand = demand(self.meter) if demand else self._own_demand(settings)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: tuple[int, int] | None = None
         self._not_before_s = 0.0
+        self._wanted = spec.min_scale
         self._poked = False
         self._stopping = False
 
     @property
     def awake(self) -> bool:
-        return bool(self.replicas or self.meter.level or self.spec.min_scale)
+        return bool(self.replicas or self.meter.level or self.spec.min_scale or self._asked)
 
     @property
     def ready(self) -> int:
@@ -96,11 +103,38 @@ class Revision:
             return
         now_s = self._clock()
         living = [replica for replica in self.replicas if replica.state in ("starting", "ready")]
-        desired = self._demand.desired(len(living), now_s)
+        desired = self._desired(len(living), now_s)
         if desired > len(living):
             self._start(desired - len(living), now_s)
         elif desired < len(living):
             self._retire(living, len(living) - desired)
+
+    async def admit(self) -> tuple[Activator[Replica], Replica]:
+        """A slot in a replica, to be released there: one of the successor's where the function was deployed anew."""
+        revision = self
+        while True:
+            try:
+                return revision.activator, await revision.activator.acquire()
+            except Closed:
+                if revision.successor is None:
+                    raise
+                revision = revision.successor
+
+    def scale_to(self, count: int) -> None:
+        """Stays so until the demand asks for something else than it does now, or a request finds no replica."""
+        living = sum(replica.state in ("starting", "ready") for replica in self.replicas)
+        self._asked = (count, self._demand.desired(living, self._clock()))
+        self.reconcile()
+
+    @property
+    def wanted(self) -> int:
+        """How many replicas there should be by what was decided last."""
+        return self._wanted if self.awake else 0
+
+    def supersede(self, successor: "Revision | None") -> None:
+        """Requests that wait go to the successor; those in a replica may end there."""
+        self.successor = successor
+        self.activator.close()
 
     def poke(self) -> None:
         """Reconcile soon, once, however often this is called."""
@@ -117,6 +151,17 @@ class Revision:
         await asyncio.gather(*(replica.process.stop(0) for replica in self.replicas))
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _desired(self, living: int, now_s: float) -> int:
+        wanted = self._demand.desired(living, now_s)
+        if self._asked is not None:
+            count, at_the_time = self._asked
+            if wanted == at_the_time and (count or not self.meter.level):
+                wanted = count
+            else:
+                self._asked = None
+        self._wanted = wanted
+        return wanted
 
     def _own_demand(self, settings: EmulatorSettings) -> Demand:
         if follows_knative(self.spec):
@@ -179,7 +224,7 @@ class Revision:
             self._lost(replica, code, counts=not was_steady and not (self.spec.queue and code == 0))
 
     def _lost(self, replica: Replica, code: int, *, counts: bool) -> None:
-        last = self._launcher.log_of(self.spec.name).tail(1)
+        last = self._launcher.log_of(self.spec.key).tail(1)
         said = f": {last[0].text[:300]}" if last and last[0].instance == replica.name else ""
         reason = (replica.fate or describe_exit(code)) + (said if code > 0 else "")
         if counts:
@@ -194,7 +239,7 @@ class Revision:
         self.reason = reason
         delay_s = crash_delay_s(self.failures)
         self._not_before_s = self._clock() + delay_s
-        _log.warning("%s: %s; next start in %.2f s", self.spec.name, reason, delay_s)
+        _log.warning("%s: %s; next start in %.2f s", self.spec.key, reason, delay_s)
         asyncio.get_running_loop().call_later(delay_s, self.poke)
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:

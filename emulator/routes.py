@@ -1,6 +1,7 @@
 """Which request goes where on the emulator's port."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs
@@ -9,9 +10,12 @@ from emulator.asgi import App, Receive, Scope, Send, answer, answer_json, answer
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.logs import LogLine, RotatingLog
+from emulator.manifests import DEFAULT_NAMESPACE
+from emulator.openfaas.gateway import Gateway
 from emulator.proxy import Proxy
 
 FUNCTION = b"/function/"
+_NAME = re.compile(rb"[-a-zA-Z_0-9.]+")
 
 
 class Routes:
@@ -26,6 +30,7 @@ class Routes:
         prefixes: Sequence[tuple[str, str]],
         ready: Callable[[], bool],
         status: Callable[[], dict[str, Any]],
+        gateway: Gateway,
     ) -> None:
         self._fleet = fleet
         self._proxy = proxy
@@ -34,6 +39,7 @@ class Routes:
         self._prefixes = [(prefix.encode(), function) for prefix, function in prefixes]
         self._ready = ready
         self._status = status
+        self._gateway = gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
@@ -41,8 +47,12 @@ class Routes:
             await self._function(scope, receive, send, path)
         elif path.startswith(b"/broker/") and self._broker is not None:
             await self._broker(scope, receive, send)
+        elif path.startswith(b"/system/"):
+            await self._gateway(scope, receive, send)
         elif path == b"/healthz":
-            await answer_text(send, *((200, "ok") if self._ready() else (503, "starting")))
+            await self._health(scope, send)
+        elif path == b"/metrics":
+            await answer(send, 200, self._gateway.metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
         elif path == b"/status":
             await answer_json(send, 200, self._status())
         elif path.startswith(b"/logs/"):
@@ -50,21 +60,32 @@ class Routes:
         else:
             await self._by_prefix(scope, receive, send, path)
 
+    async def _health(self, scope: Scope, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            await answer(send, 405)
+        elif self._ready():
+            await answer(send, 200)
+        else:
+            await answer_text(send, 503, "starting")
+
     async def _function(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         name, slash, rest = path.removeprefix(FUNCTION).partition(b"/")
-        await self._forward(name.decode("latin-1"), scope, receive, send, slash + rest or b"/")
+        if _NAME.fullmatch(name):
+            await self._forward(name.decode("ascii"), scope, receive, send, slash + rest or b"/")
+        else:
+            await self._gateway(scope, receive, send)
 
     async def _by_prefix(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         for prefix, function in self._prefixes:
             if path == prefix or prefix == b"/" or path.startswith(prefix + b"/"):
                 await self._forward(function, scope, receive, send, path)
                 return
-        await answer_text(send, 404, "404 page not found")
+        await self._gateway(scope, receive, send)
 
     async def _forward(self, name: str, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         revision = self._fleet.find(name)
         if revision is None:
-            await answer_text(send, 404, f"error finding function {name}: not deployed")
+            await answer(send, 404, unknown_function(name).encode())
         else:
             await self._proxy.forward(revision, scope, receive, send, path)
 
@@ -76,7 +97,7 @@ class Routes:
             return
         query = parse_qs(scope["query_string"].decode("latin-1"))
         count = int(query["tail"][0]) if query.get("tail", [""])[0].isdigit() else None
-        log = self._launcher.log_of(revision.spec.name)
+        log = self._launcher.log_of(revision.spec.key)
         if query.get("follow", ["false"])[0] not in ("true", "1"):
             await answer(send, 200, b"".join(_line(line) for line in log.tail(count)))
             return
@@ -87,6 +108,13 @@ class Routes:
         finally:
             following.cancel()
             leaving.cancel()
+
+
+def unknown_function(name: str) -> str:
+    short, dot, namespace = name.rpartition(".")
+    short, namespace = (short, namespace) if dot else (name, DEFAULT_NAMESPACE)
+    status = f"server returned non-200 status code (404) for function, {short}, body: "
+    return f"error finding function {short}.{namespace}: {status}"
 
 
 async def _follow(log: RotatingLog, count: int | None, send: Send) -> None:

@@ -8,7 +8,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from emulator.activator import QueueFull
+from emulator.activator import Closed, QueueFull
 from emulator.broker.ports import Answer, FunctionDestination, Headers, Unreachable, UriDestination
 from emulator.fleet import Fleet
 from emulator.revision import Revision
@@ -34,7 +34,7 @@ class FunctionSender:
         try:
             if isinstance(destination, UriDestination):
                 return await self._request(method, destination.url, headers, body)
-            revision = self._fleet.find(destination.name)
+            revision = self._fleet.named(destination.name, destination.namespace)
             if revision is None:
                 return Answer(404)
             return await self._to_function(revision, method, destination.path or "/", headers, body)
@@ -45,12 +45,14 @@ class FunctionSender:
         revision.invocations += 1
         try:
             async with asyncio.timeout(revision.spec.resources.timeout_s):
-                replica = await revision.activator.acquire()
+                activator, replica = await revision.admit()
                 try:
                     return await self._request(method, replica.base_url + path, headers, body)
                 finally:
                     replica.answered()
-                    revision.activator.release(replica)
+                    activator.release(replica)
+        except Closed:
+            return Answer(404)
         except QueueFull:
             return Answer(503)
         except TimeoutError:

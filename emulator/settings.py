@@ -28,6 +28,7 @@ class EmulatorSettings:
     start_timeout_s: float = 60.0
     grace_s: float = 10.0
     drain_s: float = 10.0
+    basic_auth: bool = True
 
     @property
     def secrets_dir(self) -> Path:
@@ -54,4 +55,5 @@ class EmulatorSettings:
             port=port,
             idle_s=env.number("SLUICE_IDLE_SECONDS", DEFAULT_IDLE_S),
             grace_s=env.number("SLUICE_GRACE_SECONDS", 10.0),
+            basic_auth=env.flag("SLUICE_BASIC_AUTH", default=True),
         )

@@ -1,0 +1,20 @@
+"""What the routes of the REST contract work on."""
+
+from dataclasses import dataclass
+
+from emulator.fleet import Fleet
+from emulator.launcher import Launcher
+from emulator.openfaas.deployments import Deployments
+from emulator.openfaas.metrics import Invocations
+from emulator.openfaas.namespaces import Namespaces
+from emulator.secret_files import SecretFiles
+
+
+@dataclass(frozen=True)
+class Platform:
+    fleet: Fleet
+    launcher: Launcher
+    deployments: Deployments
+    namespaces: Namespaces
+    secrets: SecretFiles
+    metrics: Invocations

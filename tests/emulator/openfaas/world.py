@@ -1,0 +1,68 @@
+"""A client of the REST contract, and a project whose code is found in every way there is."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.emulator.conftest import Platform
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client:
+    """Speaks to `/system` as whoever has the generated credentials."""
+
+    def __init__(self, platform: Platform, data_dir: Path) -> None:
+        self.platform = platform
+        self.project = data_dir.parent
+        secrets = data_dir / "secrets"
+        user, password = (secrets / f"basic-auth-{part}" for part in ("user", "password"))
+        token = base64.b64encode(f"{user.read_text()}:{password.read_text()}".encode()).decode()
+        self.authorization = f"Basic {token}"
+
+    async def call(self, method: str, target: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
+        answer = await self.answer(method, target, body, **headers)
+        return answer.status, answer.body
+
+    async def answer(self, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+        sent = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        given = {"Authorization": self.authorization, **{key.replace("_", "-"): text for key, text in headers.items()}}
+        url = self.platform.url(target)
+        async with self.platform.session.request(
+            method,
+            url,
+            data=sent and io.BytesIO(sent),
+            headers=given,
+            allow_redirects=False,
+            skip_auto_headers=("Content-Type",),
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def json(self, target: str) -> Any:
+        status, body = await self.call("GET", target)
+        assert status == 200, body
+        return json.loads(body)
+
+    async def deploy(self, service: str, image: str = "functions/alpine:latest", **fields: Any) -> None:
+        body = {"service": service, "image": image, "labels": {}, "annotations": {}, **fields}
+        status, answer = await self.call("PUT", "/system/functions", body)
+        if status == 404:
+            status, answer = await self.call("POST", "/system/functions", body)
+        assert status == 202, answer
+
+
+def build_folder(project: Path, service: str) -> None:
+    """What `faas-cli build --shrinkwrap` leaves, with a function that takes no requests."""
+    folder = project / "build" / service
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "Dockerfile").write_text('FROM scratch\nENV fprocess="sleep 1000"\nENV mode="http"\n')
+    (folder / "index.py").write_text("import time\ntime.sleep(1000)\n")
