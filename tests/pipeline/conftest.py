@@ -25,7 +25,8 @@ async def site() -> AsyncIterator[Web]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def calm(model: Endpoint) -> AsyncIterator[Platform]:
     """Nobody is killed here."""
-    async with platform(EMBEDDING_API_BASE_URL=model.url, EMBED_RETRY_SECONDS="0.05", MAX_ATTEMPTS="2") as made:
+    settings = {"EMBED_RETRY_SECONDS": "0.05", "EMBEDDING_TIMEOUT_SECONDS": "1.5", "MAX_ATTEMPTS": "2"}
+    async with platform(EMBEDDING_API_BASE_URL=model.url, **settings) as made:
         yield made
 
 

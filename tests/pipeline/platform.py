@@ -26,6 +26,7 @@ from tests import postgres
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
+SOON_S = 25.0
 ENDED = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
 SETTINGS = {"SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8", "SCRAPE_DOMAIN_DELAY_SECONDS": "0"}
 _UNFINISHED = """
@@ -69,21 +70,31 @@ class Platform:
         self._guardians.append(
             postgres.start_guarded(os.getpid(), watched, signal.SIGTERM, ["/usr/bin/env", *words, *command], log)
         )
-        await eventually(self._answers, 30, lambda: log.read_text()[-2000:])
+        await eventually(lambda: self._answers() or self._gave_up(), 30, lambda: log.read_text()[-2000:])
+        assert not self._gave_up(), log.read_text()[-2000:]
 
     async def down(self, signal_number: signal.Signals | None = None) -> None:
         """`sluice down`, or the signal that Ctrl-C sends."""
         self.remember()
+        stopping, began = psutil.Process(self.pid), time.monotonic()
         if signal_number is not None:
-            os.kill(self.pid, signal_number)
-            await eventually(lambda: running.read(self.folder) is None, 30)
-            return
+            stopping.send_signal(signal_number)
+            await eventually(lambda: not _works(stopping), 30, self._last_words)
+        else:
+            await self._sluice_down()
+        assert time.monotonic() - began < SOON_S, self._last_words()
+
+    async def _sluice_down(self) -> None:
         command = ("-m", "cli.main", "down", "--data-dir", str(self.folder), "--port", str(self.port))
         process = await asyncio.create_subprocess_exec(
             sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said, _ = await process.communicate()
         assert process.returncode == 0, said.decode()
+
+    def _last_words(self) -> str:
+        logs = [self.folder.with_name("up.log"), *sorted((self.folder / "logs").glob("*.log"))]
+        return "\n".join(line for log in logs for line in (log.name, *log.read_text().splitlines()[-12:]))
 
     async def end(self) -> None:
         """Whatever state it is in."""
@@ -107,6 +118,10 @@ class Platform:
 
     def _answers(self) -> bool:
         return fetch(self.port, "/healthz") is not None and fetch(self.port, "/ready") is not None
+
+    def _gave_up(self) -> bool:
+        """The guardian ends with what it guards; it is our child."""
+        return not _works(psutil.Process(self._guardians[-1]))
 
     # Its processes.
 
@@ -142,7 +157,7 @@ class Platform:
             places = [process.cwd(), *process.cmdline(), *process.environ().values()]
         except psutil.Error:
             return False
-        return process.pid != os.getpid() and any(str(self.folder) in place for place in places)
+        return process.pid not in (os.getpid(), *self._guardians) and any(str(self.folder) in place for place in places)
 
     # Its front door.
 
