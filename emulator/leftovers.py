@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from pathlib import Path
 
 import psutil
@@ -9,6 +10,8 @@ import psutil
 from emulator.processes import Process, kill_session, session_members
 
 _CLOCK_STEP_S = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class PidFile:
@@ -42,6 +45,13 @@ class PidFile:
         return {}
 
     def _write(self) -> None:
+        """A full disk ends nobody: the worst is a process that the next start does not find."""
+        try:
+            self._replace()
+        except OSError as exc:
+            _log.warning("%s could not be written: %s", self._path.name, exc.strerror)
+
+    def _replace(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_name(f"{self._path.name}.new")
         fresh.write_text(json.dumps(self._entries))

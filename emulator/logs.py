@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,10 +41,11 @@ class RotatingLog:
     def write(self, instance: str, text: str) -> None:
         line = LogLine(self._clock().isoformat().replace("+00:00", "Z"), instance, text)
         record = f"{line.timestamp} {line.instance} {line.text}\n"
-        self._size += len(record.encode(errors="replace"))
-        self._opened().write(record)
-        if self._size > self._max_bytes:
-            self._rotate()
+        try:
+            self._keep(record)
+        except OSError:
+            # Whoever prints must not stand still for a disk that is full: the line goes to those who follow only.
+            self.close()
         for follower in self._followers:
             if not follower.full():
                 follower.put_nowait(line)
@@ -77,8 +79,15 @@ class RotatingLog:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
             self._file = None
+
+    def _keep(self, record: str) -> None:
+        self._opened().write(record)
+        self._size += len(record.encode(errors="replace"))
+        if self._size > self._max_bytes:
+            self._rotate()
 
     def _opened(self) -> TextIO:
         if self._file is None:

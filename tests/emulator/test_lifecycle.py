@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import time
 from functools import partial
@@ -67,6 +68,17 @@ async def test_waiting_counts_against_the_time_limit(start: Start, tmp_path: Pat
     began = time.monotonic()
     assert (await platform.get("/function/never"))[0] == 504
     assert 0.3 < time.monotonic() - began < 3
+
+
+async def test_a_replica_that_gets_no_files_is_started_later(start: Start, tmp_path: Path) -> None:
+    platform = await start({"echo": {}})
+    folder = tmp_path / "data" / "run" / "replicas"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("where the disk is full")
+    request = asyncio.create_task(platform.get("/function/echo"))
+    await eventually(lambda: "cannot be given its files" in (platform.function("echo")["reason"] or ""))
+    folder.unlink()
+    assert (await request)[0] == 200
 
 
 async def test_nothing_to_do_means_no_process(start: Start) -> None:

@@ -40,6 +40,21 @@ async def test_followers_get_what_was_and_what_comes(tmp_path: Path) -> None:
     log.close()
 
 
+async def test_a_full_disk_stops_nobody_who_prints(tmp_path: Path) -> None:
+    log = RotatingLog(tmp_path / "f.log")
+    async with aclosing(log.follow(0)) as lines:
+        heard = asyncio.ensure_future(anext(lines))
+        await asyncio.sleep(0)
+        (tmp_path / "f.log").symlink_to("/dev/full")
+        for text in ("one", "two"):
+            log.write("f-1", text)
+        assert (await asyncio.wait_for(heard, 1)).text == "one"
+        (tmp_path / "f.log").unlink()
+        log.write("f-1", "three")
+    log.close()
+    assert [line.text for line in log.tail()] == ["three"]
+
+
 def test_a_line_without_end_is_cut() -> None:
     splitter = LineSplitter()
     assert [len(line) for line in splitter.feed(b"x" * (MAX_LINE_BYTES + 1))] == [MAX_LINE_BYTES + 1]

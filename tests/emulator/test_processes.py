@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from emulator.leftovers import PidFile
 from emulator.processes import Process, describe_exit, kill_session, spawn
@@ -65,6 +66,14 @@ async def test_a_spoilt_pid_file_is_no_obstacle(tmp_path: Path) -> None:
     for content in ("", "[]", "{", '{"x": 1}', "null"):
         (tmp_path / "pids").write_text(content)
         assert PidFile(tmp_path / "pids").end_leftovers() == []
+
+
+async def test_a_pid_file_that_cannot_be_written_ends_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "full").touch()
+    process = start("pass", [])
+    PidFile(tmp_path / "full" / "pids").add(process)
+    assert "pids could not be written" in caplog.text
+    await process.exited
 
 
 def test_exits_in_words() -> None:
