@@ -162,7 +162,7 @@ async def test_it_ends_when_its_parent_is_killed() -> None:
 
 def _processes() -> list[psutil.Process]:
     found = [child for child in psutil.Process().children() if "functions.scrape.parser" in child.cmdline()]
-    return sorted(found, key=lambda child: child.pid)
+    return sorted(found, key=lambda child: child.create_time())  # pids start anew at times
 
 
 def _children() -> list[psutil.Process]:
