@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self
 
+import aiohttp
+
 from emulator.broker.brokers import DEFAULT_TTL, Ack, Brokers
 from emulator.broker.ports import SystemClock
 from emulator.data_lock import DataLock
@@ -17,6 +19,8 @@ from emulator.gate import SqlGate
 from emulator.launcher import Launcher
 from emulator.leftovers import PidFile
 from emulator.manifests import FunctionSpec, read_stack
+from emulator.openfaas.asynchronous.store import CallStore
+from emulator.openfaas.asynchronous.worker import AsyncCalls
 from emulator.openfaas.code import with_built_in
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.setup import open_gateway
@@ -128,7 +132,8 @@ class Emulator:
         sender = FunctionSender(self.fleet, session)
         await self._start_brokers(sender)
         metrics = Invocations()
-        gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables)
+        calls = await self._open_calls(session)
+        gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables, calls)
         self._own(self.fleet.run(), "scaling")
         await self._start_ticks(sender)
         routes = Routes(
@@ -145,8 +150,15 @@ class Emulator:
         await server.start()
         stack.push_async_callback(server.stop)
         stack.callback(self.launcher.end_followers)
+        calls.start()
+        stack.push_async_callback(calls.stop, settings.drain_s)
         stack.push_async_callback(self.fleet.stop_workers)
         self._started = True
+
+    async def _open_calls(self, session: aiohttp.ClientSession) -> AsyncCalls:
+        store, left = await CallStore.open(self.settings.data_dir / "async.db")
+        self._stack.push_async_callback(store.close)
+        return AsyncCalls(store, left, session, self.settings.base_url)
 
     async def _start_brokers(self, sender: FunctionSender) -> None:
         journal = self.settings.data_dir / "broker.db"

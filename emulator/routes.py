@@ -47,7 +47,7 @@ class Routes:
             await self._function(scope, receive, send, path)
         elif path.startswith(b"/broker/") and self._broker is not None:
             await self._broker(scope, receive, send)
-        elif path.startswith(b"/system/"):
+        elif path.startswith((b"/system/", b"/async-function/")):
             await self._gateway(scope, receive, send)
         elif path == b"/healthz":
             await self._health(scope, send)

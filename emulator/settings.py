@@ -38,6 +38,10 @@ class EmulatorSettings:
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
 
+    @property
+    def base_url(self) -> str:
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
     def at_port(self, port: int) -> "EmulatorSettings":
         """With the port that port 0 turned out to be."""
         return replace(self, port=port)

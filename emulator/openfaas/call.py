@@ -12,7 +12,7 @@ from emulator.manifests import DEFAULT_NAMESPACE
 if TYPE_CHECKING:
     from emulator.openfaas.platform import Platform
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 TEXT = b"text/plain; charset=utf-8"
 JSON = b"application/json"
 NOSNIFF = (b"x-content-type-options", b"nosniff")

@@ -7,7 +7,7 @@ from emulator.asgi import Receive, Scope, Send, answer
 from emulator.openfaas.call import METHOD_NOT_ALLOWED, PAGE_NOT_FOUND, Call, Refused, Reply, Route
 from emulator.openfaas.credentials import Credentials
 from emulator.openfaas.platform import Platform
-from emulator.openfaas.routes import function, functions, info, logs, namespaces, scale, secrets
+from emulator.openfaas.routes import asynchronous, function, functions, info, logs, namespaces, scale, secrets
 
 NAME = r"(?P<name>[-a-zA-Z_0-9.]+)"
 
@@ -41,6 +41,8 @@ ROUTES: tuple[tuple[str, Mapping[str, Route]], ...] = (
             "DELETE": namespaces.remove,
         },
     ),
+    (rf"/async-function/{NAME}(?:/.*)?", {"POST": asynchronous.submit}),
+    (r"/system/async/(?P<id>[^/]+)", {"GET": asynchronous.status}),
     (r"/", {"GET": info.front_page}),
     (r"/ui/.*", {"GET": info.dashboard}),
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
+from emulator.openfaas.asynchronous.worker import AsyncCalls
 from emulator.openfaas.deployments import Deployments
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.namespaces import Namespaces
@@ -18,3 +19,4 @@ class Platform:
     namespaces: Namespaces
     secrets: SecretFiles
     metrics: Invocations
+    calls: AsyncCalls

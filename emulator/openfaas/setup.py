@@ -8,12 +8,13 @@ from typing import Any
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec, load_yaml, read_stack
+from emulator.openfaas.asynchronous.worker import AsyncCalls
 from emulator.openfaas.code import CodeFinder
 from emulator.openfaas.credentials import Credentials
 from emulator.openfaas.deployment import Deployment, from_stack
 from emulator.openfaas.deployments import Deployments, Rules, now
 from emulator.openfaas.gateway import Gateway
-from emulator.openfaas.metrics import Invocations
+from emulator.openfaas.metrics import Invocations, full_name
 from emulator.openfaas.namespaces import Namespaces
 from emulator.openfaas.platform import Platform
 from emulator.openfaas.state import StateFile
@@ -30,6 +31,7 @@ def open_gateway(
     launcher: Launcher,
     metrics: Invocations,
     variables: Mapping[str, str],
+    calls: AsyncCalls,
 ) -> Gateway:
     """Deploys what was deployed before. `specs` run already. Raises `Conflict` when the file of that is damaged."""
     file = StateFile(settings.data_dir / "deployments.json")
@@ -44,11 +46,11 @@ def open_gateway(
         state,
         metrics,
         Rules(_classes(settings.classes_file), settings.idle_s),
-        queued=lambda _: 0,
+        queued=lambda key: calls.queued(key) + calls.queued(full_name(key)),
     )
     deployments.restore(specs, _records(settings.stack_file, specs, variables))
     namespaces = Namespaces(state, file, (spec.namespace for spec in specs))
-    return Gateway(Platform(fleet, launcher, deployments, namespaces, secrets, metrics), credentials)
+    return Gateway(Platform(fleet, launcher, deployments, namespaces, secrets, metrics, calls), credentials)
 
 
 class _Stack:

@@ -43,7 +43,7 @@ async def test_what_is_unknown_and_what_is_not_allowed(opened: Open) -> None:
     assert not {"X-Call-Id", "X-Start-Time"} & set(answer.headers)
     assert (await client.call("POST", "/system/functions", b"[" * 100_000))[0] == 400
     assert (await client.call("POST", "/system/functions", b'{"service": 1}'))[0] == 400
-    assert (await client.call("POST", "/system/functions", b"x" * 3_000_000))[0] == 413
+    assert (await client.call("POST", "/system/functions", b"x" * 17_000_000))[0] == 413
 
 
 async def test_an_unknown_image_is_refused_with_what_would_work(opened: Open) -> None:

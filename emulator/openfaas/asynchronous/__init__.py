@@ -1,0 +1,1 @@
+"""Calls that are answered before they are made."""
