@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import httpx
 
 from functions.scrape.fetch import Fetcher
-from functions.scrape.network import open_client
 from functions.scrape.parsing import Parser, parser_process
 from functions.scrape.robots import NoShelf, Robots
 from functions.scrape.scraping import NoPace, Scraper
 from functions.scrape.settings import FetchSettings
+from shared.outbound.network import open_client
 
 
 @asynccontextmanager

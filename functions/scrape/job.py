@@ -11,7 +11,6 @@ from ssl import SSLContext
 import httpx
 
 from functions.scrape.fetch import Fetcher
-from functions.scrape.network import open_client
 from functions.scrape.outcome import document_scraped
 from functions.scrape.parsing import Parser, living_parser
 from functions.scrape.robots import Robots
@@ -19,6 +18,7 @@ from functions.scrape.scraping import Postponed, Scraper, Target
 from functions.scrape.settings import FetchSettings, JobSettings
 from functions.scrape.shared_pace import StorePace, StoreShelf
 from shared.contracts.payload import Payload
+from shared.outbound.network import open_client
 from shared.publish.sink import OpenSink
 from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from functions.scrape.addresses import Guard
 from shared.errors import InvalidInput
+from shared.outbound.addresses import Guard
 from shared.settings import Environment
 from shared.workqueue.settings import DrainSettings, WakeSettings
 

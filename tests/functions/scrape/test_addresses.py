@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import ip_addresses
 
-from functions.scrape.addresses import Guard, is_public
 from shared.errors import Permanent
+from shared.outbound.addresses import Guard, is_public
 
 LOOPBACK = Guard((ip_network("127.0.0.0/8"),))
 

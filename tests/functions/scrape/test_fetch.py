@@ -10,10 +10,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response as Answer
 
-from functions.scrape.addresses import Guard
 from functions.scrape.fetch import Fetcher, Limits
-from functions.scrape.network import look_up, open_client
 from shared.errors import Permanent, StageFailure, Transient
+from shared.outbound.addresses import Guard
+from shared.outbound.network import look_up, open_client
 from tests.local_http import asgi, closed_port, serving
 
 LOOPBACK = Guard((ip_network("127.0.0.0/8"),))

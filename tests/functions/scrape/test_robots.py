@@ -11,12 +11,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response as Answer
 
-from functions.scrape.addresses import Guard
 from functions.scrape.fetch import Fetcher, Limits
 from functions.scrape.job import tls
-from functions.scrape.network import open_client
 from functions.scrape.robots import Copy, Robots
 from shared.errors import Permanent, Transient
+from shared.outbound.addresses import Guard
+from shared.outbound.network import open_client
 from tests.functions.scrape.world import NOON
 from tests.local_http import asgi, serving
 

@@ -10,14 +10,14 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response as Answer
 
-from functions.scrape.addresses import Guard
 from functions.scrape.fetch import Fetcher
 from functions.scrape.job import tls
-from functions.scrape.network import open_client
 from functions.scrape.parsing import Parser, parser_process
 from functions.scrape.robots import NoShelf, Robots
 from functions.scrape.scraping import Postponed, Scraped, Scraper, Target
 from shared.errors import Permanent, StageFailure, Transient
+from shared.outbound.addresses import Guard
+from shared.outbound.network import open_client
 from tests.functions.scrape.world import NOON, PAGE
 from tests.local_http import asgi, serving
 

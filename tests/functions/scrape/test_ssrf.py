@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from functions.scrape.addresses import Guard
 from functions.scrape.core import Move, judge
 from functions.scrape.fetch import Fetcher
 from functions.scrape.job import tls
-from functions.scrape.network import open_client
 from shared.errors import SluiceError
+from shared.outbound.addresses import Guard
+from shared.outbound.network import open_client
 from shared.urls import normalise
 from tests import shared_data
 from tests.functions.scrape.world import NOON, Wire, answer, names

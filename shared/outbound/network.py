@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import httpcore
 import httpx
 
-from functions.scrape.addresses import Guard
 from shared.errors import Permanent, Transient
+from shared.outbound.addresses import Guard
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 

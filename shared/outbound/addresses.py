@@ -1,4 +1,4 @@
-"""Which addresses a page may be fetched from: public ones on web ports, and what the operator allows."""
+"""Which addresses may be reached at a stranger's word: public ones on web ports, and what the operator allows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
