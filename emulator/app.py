@@ -21,7 +21,7 @@ from emulator.leftovers import PidFile
 from emulator.manifests import FunctionSpec, read_stack
 from emulator.openfaas.asynchronous.store import CallStore
 from emulator.openfaas.asynchronous.worker import AsyncCalls
-from emulator.openfaas.code import with_built_in
+from emulator.openfaas.code import startable
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.setup import open_gateway
 from emulator.proxy import Proxy, open_session
@@ -126,8 +126,8 @@ class Emulator:
         self.launcher = Launcher.under(settings, pids)
         stack.callback(self.launcher.close)
         session = await stack.enter_async_context(open_session())
-        self.specs = tuple(with_built_in(spec) for spec in self.specs)
-        self.fleet = deploy(self.specs, self.launcher, session, settings)
+        self.specs, running = self._startable()
+        self.fleet = deploy(running, self.launcher, session, settings)
         stack.push_async_callback(self.fleet.stop, settings.drain_s)
         sender = FunctionSender(self.fleet, session)
         await self._start_brokers(sender)
@@ -154,6 +154,15 @@ class Emulator:
         stack.push_async_callback(calls.stop, settings.drain_s)
         stack.push_async_callback(self.fleet.stop_workers)
         self._started = True
+
+    def _startable(self) -> tuple[tuple[FunctionSpec, ...], tuple[FunctionSpec, ...]]:
+        """The functions as they were written, without those that are not built yet, and as they run."""
+        project = self.settings.stack_file.parent.resolve()
+        pairs = [(spec, startable(spec, project)) for spec in self.specs]
+        for spec in (spec for spec, ready in pairs if ready is None):
+            _log.warning("%s is not built yet: faas-cli build --shrinkwrap --filter %s", spec.name, spec.name)
+        there = [(spec, ready) for spec, ready in pairs if ready is not None]
+        return tuple(spec for spec, _ in there), tuple(ready for _, ready in there)
 
     async def _open_calls(self, session: aiohttp.ClientSession) -> AsyncCalls:
         store, left = await CallStore.open(self.settings.data_dir / "async.db")

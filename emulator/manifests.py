@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,13 @@ import yaml
 
 from emulator import yaml_bounds
 from emulator.durations import seconds
+from emulator.openfaas.images import is_built_in
 from emulator.resource_classes import ResourceClass, read_classes
 from shared.errors import InvalidInput
 
 MAX_MANIFEST_BYTES = 1024 * 1024
 DEFAULT_NAMESPACE = "openfaas-fn"
+DOCKERFILE = "dockerfile"
 CLASS_LABEL = "dev.sluice.class"
 CONCURRENCY_LABEL = "dev.sluice.concurrency"
 QUEUE_ANNOTATION = "dev.sluice/queue"
@@ -26,7 +28,10 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}")
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """What a deployment says about one function. `queue` names the RQ queue that scales it, instead of requests."""
+    """What a deployment says about one function. `queue` names the RQ queue that scales it, instead of requests.
+
+    `template` is what stack.yml calls `lang`. Without a `command` the function cannot start yet.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -45,6 +50,12 @@ class FunctionSpec:
     routes: tuple[str, ...]
     namespace: str = DEFAULT_NAMESPACE
     image: str = ""
+    template: str = ""
+
+    @property
+    def is_built(self) -> bool:
+        """A template makes its code: what to run is known once `faas-cli build` was there."""
+        return bool(self.template) and (self.template != DOCKERFILE or not self.command)
 
     @property
     def key(self) -> str:
@@ -89,10 +100,13 @@ def function_spec(name: str, body: object, folder: Path, classes: Mapping[str, R
     for file in _list(fields.get("environment_file"), f"{at}.environment_file"):
         environment |= _strings(load_yaml(folder / file, {}).get("environment"), file)
     duration = labels.get("com.openfaas.scale.zero-duration")
+    template = str(fields.get("lang") or "").partition("@")[0].lower()
+    image = str(fields.get("image") or "")
+    command = _command(fields.get("fprocess"), at, required=not template and not is_built_in(image))
     return FunctionSpec(
         name=name,
-        command=_command(fields.get("fprocess"), at),
-        folder=folder.resolve(),
+        command=command,
+        folder=_working_folder(command, folder.resolve(), str(fields.get("handler") or ".")),
         environment=environment,
         secrets=_list(fields.get("secrets"), f"{at}.secrets"),
         labels=labels,
@@ -106,7 +120,8 @@ def function_spec(name: str, body: object, folder: Path, classes: Mapping[str, R
         queue=annotations.get(QUEUE_ANNOTATION),
         routes=tuple(route.strip() for route in annotations.get(ROUTES_ANNOTATION, "").split(",") if route.strip()),
         namespace=str(fields.get("namespace") or DEFAULT_NAMESPACE),
-        image=str(fields.get("image") or ""),
+        image=image,
+        template=template,
     )
 
 
@@ -126,12 +141,22 @@ def _class_of(labels: Mapping[str, str], classes: Mapping[str, ResourceClass], a
     return classes[name]
 
 
-def _command(fprocess: object, at: str) -> tuple[str, ...]:
+def _working_folder(command: Sequence[str], folder: Path, handler: str) -> Path:
+    """The stack file's own, unless what is run lies in the handler's, which is all that its image holds."""
+    inside = (folder / handler).resolve()
+    names = [word for word in command[1:] if not word.startswith("-")] or command[:1]
+    paths = [name for each in names[:1] for name in (each, f"{each.replace('.', '/')}.py", each.replace(".", "/"))]
+    if any((folder / path).exists() for path in paths):
+        return folder
+    return inside if inside.is_dir() and any((inside / path).exists() for path in paths) else folder
+
+
+def _command(fprocess: object, at: str, *, required: bool) -> tuple[str, ...]:
     try:
         command = tuple(shlex.split(str(fprocess or "")))
     except ValueError as exc:
         raise InvalidInput("fprocess_invalid", f"{at}.fprocess: {exc}", field=f"{at}.fprocess") from exc
-    if not command:
+    if not command and required:
         raise InvalidInput(
             "fprocess_missing", f"{at}.fprocess says what to run, and is missing", field=f"{at}.fprocess"
         )

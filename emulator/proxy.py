@@ -1,6 +1,7 @@
 """Carries a request to a replica and the answer back, as both arrive, holding it while the function starts."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Protocol
 
@@ -8,8 +9,9 @@ import aiohttp
 from yarl import URL
 
 from emulator.activator import Closed, QueueFull
-from emulator.asgi import Receive, Scope, Send, answer
+from emulator.asgi import Header, Receive, Scope, Send, answer
 from emulator.exchange import CallHeaders
+from emulator.openfaas.limits import Limits
 from emulator.replica import Replica
 from emulator.revision import Revision
 
@@ -19,6 +21,8 @@ KEEP_ALIVE_S = 1.5
 WATCH_AFTER_S = 1.0
 TEXT = b"text/plain; charset=utf-8"
 PLATFORM_ERROR = (b"x-openfaas-internal", b"proxy")
+WATCHDOG_ERROR = (b"x-openfaas-internal", b"of-watchdog")
+MIDDLEWARE_ERROR = (b"x-openfaas-internal", b"faas-middleware")
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -158,7 +162,11 @@ class _Exchange:
         activator, replica = await self._revision.admit()
         self._replica = replica
         try:
-            await self._call(replica, await body.start())
+            limits = self._revision.limits
+            if limits is None:
+                await self._call(replica, await body.start())
+            else:
+                await self._limited(limits, replica, body)
         finally:
             activator.release(replica)
 
@@ -174,11 +182,30 @@ class _Exchange:
 
     async def fail(self, status: int, text: str) -> None:
         """Once an answer has begun it can only be cut off: the server does so when we return without its end."""
+        await self._say(status, f"{text}\n".encode(), TEXT, PLATFORM_ERROR)
+
+    async def _say(self, status: int, body: bytes, content_type: bytes, who: Header) -> None:
         if self.status is None:
             self.status = status
-            await answer(self._send, status, f"{text}\n".encode(), TEXT, PLATFORM_ERROR, *self._headers.ours())
+            await answer(self._send, status, body, content_type, who, *self._headers.ours())
 
-    async def _call(self, replica: Replica, body: bytes | AsyncIterator[bytes]) -> None:
+    async def _limited(self, limits: Limits, replica: Replica, body: _RequestBody) -> None:
+        """As the watchdog in front of the function would."""
+        if limits.in_flight and replica.in_flight > limits.in_flight:
+            text = f"Concurrent request limit exceeded. Max concurrent requests: {limits.in_flight}\n"
+            await self._say(429, text.encode(), b"text/plain", MIDDLEWARE_ERROR)
+            return
+        exec_s = limits.shortened(self._headers.forwarded.get("x-timeout"))
+        try:
+            async with asyncio.timeout(exec_s) as limit:
+                await self._call(replica, await body.start(), limits.write_s)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            await self._say(504, b"", TEXT, WATCHDOG_ERROR)
+
+    async def _call(self, replica: Replica, body: bytes | AsyncIterator[bytes], write_s: float | None = None) -> None:
+        began_s = time.monotonic()
         async with self._session.request(
             self._method,
             URL(replica.base_url + self._target, encoded=True),
@@ -187,6 +214,8 @@ class _Exchange:
             allow_redirects=False,
         ) as response:
             replica.answered()
+            if write_s is not None and time.monotonic() - began_s > write_s:
+                raise ConnectionResetError("the watchdog's time to write an answer was over")
             self.status = response.status
             headers = self._headers.answered(response.status, response.raw_headers)
             await self._send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -12,6 +12,7 @@ from emulator.activator import Activator, Closed
 from emulator.autoscaler import follows_knative, knative_demand, with_knative_bounds
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec
+from emulator.openfaas.limits import read_limits
 from emulator.probe import Prober
 from emulator.processes import describe_exit, kill_session
 from emulator.replica import ColdStart, Replica
@@ -55,7 +56,10 @@ class RequestDemand:
 
 
 class Revision:
-    """Call `reconcile` whenever something may have changed; it decides at once and acts in tasks of its own."""
+    """Call `reconcile` whenever something may have changed; it decides at once and acts in tasks of its own.
+
+    Raises `InvalidInput` for an environment that a watchdog could not read.
+    """
 
     def __init__(
         self,
@@ -67,7 +71,9 @@ class Revision:
         demand: MakeDemand | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.spec = spec = with_knative_bounds(spec) if follows_knative(spec) else spec
+        knative = follows_knative(spec)
+        self.spec = spec = with_knative_bounds(spec) if knative else spec
+        self.limits = None if knative else read_limits(spec.name, spec.command, spec.environment)
         self.meter = ConcurrencyMeter(clock())
         self.activator: Activator[Replica] = Activator(spec.concurrency, self._demand_changed)
         self.invocations = 0

@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from emulator.knative.references import PORT
 from emulator.manifests import FunctionSpec
 from emulator.openfaas.deployment import Deployment
+from emulator.openfaas.images import ALPINE, REDIRECTOR, WATCHDOG, is_built_in, repository
 from shared.errors import InvalidInput
 
-WATCHDOG = Path(__file__).with_name("watchdog.py")
-ALPINE, REDIRECTOR = "functions/alpine", "theaxer/redirector"
-_ENV = re.compile(r"^\s*ENV\s+(\w+)(?:=|\s+)(.*?)\s*$", re.MULTILINE)
+ON_PORT = Path(__file__).with_name("on_port.py")
+_ENV = re.compile(r"^\s*ENV\s+(.+?)\s*$", re.MULTILINE)
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _FORKING = ("", "streaming", "serializing")
 
 
@@ -25,13 +28,6 @@ class Code:
     command: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-def repository(image: str) -> str:
-    """An image's name without registry of the default, tag and digest."""
-    name = image.split("@", 1)[0]
-    head, slash, last = name.rpartition("/")
-    return (head + slash + last.split(":", 1)[0]).removeprefix("docker.io/").removeprefix("library/")
 
 
 def built_in(image: str, process: str, folder: Path) -> Code | None:
@@ -47,6 +43,22 @@ def forking(process: str, folder: Path) -> Code:
     return Code((sys.executable, "-P", str(WATCHDOG)), folder, {"fprocess": process} if process else {})
 
 
+def built(folder: Path, process: str) -> Code | None:
+    """What `faas-cli build` left in `folder`, if anything. `process` goes before what its Dockerfile says."""
+    if not folder.is_dir():
+        return None
+    settings = _dockerfile(folder / "Dockerfile")
+    process = process or settings.get("fprocess", "")
+    if not process:
+        raise InvalidInput(
+            "fprocess_missing",
+            f"build/{folder.name} is there, but neither envProcess nor its Dockerfile says what to run",
+        )
+    if settings and settings.get("mode", "") in _FORKING:
+        return replace(forking(process, folder), environment={**settings, "fprocess": process})
+    return Code(_on_our_port(_words(process), settings.get("upstream_url", "")), folder, settings)
+
+
 class CodeFinder:
     """`stack` is asked each time, so that what was added to the stack file meanwhile is found."""
 
@@ -60,7 +72,7 @@ class CodeFinder:
         found = built_in(deployment.image, process, self._folder)
         if found is not None and not process and repository(deployment.image) == ALPINE:
             raise InvalidInput("fprocess_missing", f"{deployment.image} runs what envProcess says, and that is missing")
-        found = found or self._from_stack(deployment) or self._from_build(deployment)
+        found = found or self._from_stack(deployment) or built(build_folder(self._folder, deployment.service), process)
         if found is None:
             raise _unknown(deployment, self._stack())
         return found
@@ -72,39 +84,67 @@ class CodeFinder:
         entry = entry or next((spec for spec in specs if spec.image and repository(spec.image) == wanted), None)
         if entry is None:
             return None
+        if entry.is_built:
+            return built(build_folder(self._folder, entry.name), deployment.env_process or shlex.join(entry.command))
         command = _words(deployment.env_process) if deployment.env_process else entry.command
         return Code(command, entry.folder)
 
-    def _from_build(self, deployment: Deployment) -> Code | None:
-        folder = self._folder / "build" / deployment.service
-        if not folder.is_dir():
-            return None
-        settings = _dockerfile(folder / "Dockerfile")
-        process = deployment.env_process or deployment.environment.get("fprocess") or settings.get("fprocess", "")
-        if not process:
-            raise InvalidInput(
-                "fprocess_missing",
-                f"build/{deployment.service} is there, but neither envProcess nor its Dockerfile says what to run",
-            )
-        if settings and settings.get("mode", "") in _FORKING:
-            return replace(forking(process, folder), environment={**settings, "fprocess": process})
-        return Code(_words(process), folder, settings)
+
+def build_folder(project: Path, service: str) -> Path:
+    return project / "build" / service
 
 
-def with_built_in(spec: FunctionSpec) -> FunctionSpec:
-    """An entry of the stack file, which for a built-in image says in `fprocess` what its watchdog runs."""
-    found = built_in(spec.image, shlex.join(spec.command), spec.folder) if spec.image else None
-    if found is None:
+def startable(spec: FunctionSpec, project: Path) -> FunctionSpec | None:
+    """An entry of the stack file with the command that stands in for its image. None: it has to be built first."""
+    process = shlex.join(spec.command)
+    if is_built_in(spec.image):
+        found = built_in(spec.image, process, spec.folder)
+    elif spec.is_built:
+        found = built(build_folder(project, spec.name), process)
+    else:
         return spec
-    return replace(spec, command=found.command, environment={**found.environment, **spec.environment})
+    if found is None:
+        return None
+    environment = {**found.environment, **spec.environment}
+    return replace(spec, command=found.command, folder=found.folder, environment=environment)
+
+
+def _on_our_port(words: tuple[str, ...], upstream_url: str) -> tuple[str, ...]:
+    """Templates name the port in their code, and Node's take another one from `http_port`."""
+    try:
+        named = urlsplit(upstream_url).port
+    except ValueError:
+        named = None
+    if named is None:
+        return words
+    program, *rest = words
+    if not _PYTHON.fullmatch(Path(program).name):
+        return ("env", f"http_port={PORT}", *words)
+    flags = next((at for at, word in enumerate(rest) if word == "-m" or not word.startswith("-")), len(rest))
+    return (program, *rest[:flags], str(ON_PORT), str(named), *rest[flags:]) if rest[flags:] else words
 
 
 def _dockerfile(file: Path) -> dict[str, str]:
+    """Its `ENV` lines, without those that lead to places inside an image."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")[:200_000]
     except OSError:
         return {}
-    return {name: value.strip("\"'") for name, value in _ENV.findall(text) if name not in ("PATH", "HOME")}
+    found: dict[str, str] = {}
+    for line in _ENV.findall(text):
+        found |= _assignments(line)
+    return {name: value for name, value in found.items() if name not in ("PATH", "HOME") and "$" not in value}
+
+
+def _assignments(line: str) -> dict[str, str]:
+    """`A=b C="d e"`, or the old form `A b c`."""
+    name, space, rest = line.partition(" ")
+    if "=" not in name:
+        return {name: rest.strip()} if space else {}
+    try:
+        return dict(word.split("=", 1) for word in shlex.split(line) if "=" in word)
+    except ValueError:
+        return {}
 
 
 def _words(process: str) -> tuple[str, ...]:
@@ -115,7 +155,11 @@ def _words(process: str) -> tuple[str, ...]:
 
 
 def _unknown(deployment: Deployment, specs: Sequence[FunctionSpec]) -> InvalidInput:
-    named = ", ".join(sorted(spec.name for spec in specs)[:20]) or "none"
+    unbuilt = sorted(spec.name for spec in specs if spec.is_built)
+    if deployment.service in unbuilt:
+        problem = f"{deployment.service} is not built yet: faas-cli build --shrinkwrap --filter {deployment.service}"
+        return InvalidInput("image_unknown", problem, field="image")
+    named = ", ".join(sorted(spec.name for spec in specs if not spec.is_built)[:20]) or "none"
     return InvalidInput(
         "image_unknown",
         f"no code is known for image {deployment.image[:200]}: nothing is pulled here. These work: a service or an "

@@ -113,8 +113,8 @@ class Deployments:
         }
         spec = function_spec(deployment.service, body, code.folder, self._rules.classes)
         spec = replace(spec, min_scale=0 if labels.zero_s is not None else labels.minimum, max_scale=labels.maximum)
-        self.records[spec.key] = deployment
         self._fleet.put(spec, self._demand(spec, labels))
+        self.records[spec.key] = deployment
 
     def _demand(self, spec: FunctionSpec, labels: ScaleLabels) -> MakeDemand | None:
         if spec.queue is not None:
