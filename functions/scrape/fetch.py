@@ -15,6 +15,10 @@ from shared.errors import Permanent, StageFailure, Transient
 CONNECT_S = 10.0
 SILENCE_S = 15.0
 TOTAL_S = 45.0
+HEADERS = {
+    "Accept": "text/html,application/xhtml+xml,text/plain;q=0.9,*/*;q=0.1",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Fetcher:
         with _translated():
             async with (
                 asyncio.timeout(self._limits.total_s),
-                self._client.stream("GET", url, headers=_with_host(url, headers), timeout=self._timeout) as response,
+                self._client.stream("GET", url, headers=_complete(url, headers), timeout=self._timeout) as response,
             ):
                 body = b"" if response.status_code in REDIRECTS else await self._read(response, cut_at)
         # Looking at a header of the same name twice joins the values, as lists in headers may be.
@@ -60,9 +64,9 @@ class Fetcher:
         return bytes(body)
 
 
-def _with_host(url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Else httpx decodes the name to write it, which fails for names that IDNA 2008 does not know: emoji."""
-    return {"Host": httpx.URL(url).netloc.decode("ascii"), **(headers or {})}
+def _complete(url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """With the host: else httpx decodes the name to write it, which fails for names IDNA 2008 does not know: emoji."""
+    return {"Host": httpx.URL(url).netloc.decode("ascii"), **HEADERS, **(headers or {})}
 
 
 @contextmanager

@@ -49,12 +49,13 @@ class Guard:
     """Decides; it neither looks up nor connects. `allowed` networks are open on every port, under every name."""
 
     allowed: tuple[Network, ...] = ()
+    ports: frozenset[int] = WEB_PORTS
 
     def check_name(self, host: str, port: int) -> None:
         """Refuses what needs no look-up to refuse. Raises `Permanent` address_refused or port_refused."""
         if self.allowed:
             return
-        _check_port(port)
+        self._check_port(port)
         _check_host(host)
 
     def permitted(self, host: str, port: int, answers: Iterable[str]) -> list[str]:
@@ -63,11 +64,15 @@ class Guard:
         allowed = [str(address) for address in addresses if self._is_allowed(address)]
         if allowed:
             return allowed
-        _check_port(port)
+        self._check_port(port)
         _check_host(host)
         if not addresses or not all(is_public(address) for address in addresses):
             raise Permanent("address_refused", "the host is not on the public internet, so it is not fetched")
         return [str(address) for address in addresses]
+
+    def _check_port(self, port: int) -> None:
+        if port not in self.ports:
+            raise Permanent("port_refused", f"only ports {', '.join(map(str, sorted(self.ports)))} are fetched")
 
     def _is_allowed(self, address: Address) -> bool:
         return any(address.version == network.version and address in network for network in self.allowed)
@@ -78,11 +83,6 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _CLOSED_V4)
     return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
-
-
-def _check_port(port: int) -> None:
-    if port not in WEB_PORTS:
-        raise Permanent("port_refused", f"only ports {', '.join(map(str, sorted(WEB_PORTS)))} are fetched")
 
 
 def _check_host(host: str) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any, TypeAlias
 
@@ -20,23 +22,40 @@ MAX_ADDRESSES = 4
 LOOK_UP_S = 10.0
 
 
-async def look_up(host: str, port: int) -> list[str]:
-    """The platform's answers, in its order. Raises `Permanent` host_not_found, `Transient` dns_failure."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(LOOK_UP_S):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except TimeoutError:
-        raise Transient("dns_timeout", "the host's name could not be looked up in time") from None
-    except (socket.gaierror, UnicodeError) as exc:
-        if isinstance(exc, socket.gaierror) and exc.errno not in (socket.EAI_NONAME, socket.EAI_NODATA):
-            raise Transient("dns_failure", "the host's name could not be looked up") from exc
-        raise Permanent("host_not_found", "there is no host of this name") from exc
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+class Resolver:
+    """The platform's own look-ups, in threads of ours: a name that answers slowly keeps no other name waiting."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="look-up")
+
+    async def look_up(self, host: str, port: int) -> list[str]:
+        """The platform's answers, in its order. Raises `Permanent` host_not_found, `Transient` dns_failure."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                found = await loop.run_in_executor(self._threads, _addresses, host, port)
+        except TimeoutError:
+            raise Transient("dns_timeout", "the host's name could not be looked up in time") from None
+        except (socket.gaierror, UnicodeError) as exc:
+            if isinstance(exc, socket.gaierror) and exc.errno not in (socket.EAI_NONAME, socket.EAI_NODATA):
+                raise Transient("dns_failure", "the host's name could not be looked up") from exc
+            raise Permanent("host_not_found", "there is no host of this name") from exc
+        return list(dict.fromkeys(found))
+
+    def close(self) -> None:
+        """Waits for nobody: a thread that is still looking up ends when its look-up does."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    return [str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Looks up, asks the guard, connects by address. TLS and Host still use the name, so certificates are checked."""
+    """Looks up, asks the guard, connects by address, and asks the socket where it arrived.
+
+    TLS and Host still use the name, so certificates are checked.
+    """
 
     def __init__(self, guard: Guard, resolve: Resolve, inner: httpcore.AsyncNetworkBackend) -> None:
         self._guard = guard
@@ -57,9 +76,11 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         refused: Exception = httpcore.ConnectError("no address to connect to")
         for address in addresses[:MAX_ADDRESSES]:
             try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
                 refused = exc
+            else:
+                return await _arrived(stream, address)
         raise refused
 
     async def connect_unix_socket(
@@ -71,6 +92,15 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+async def _arrived(stream: httpcore.AsyncNetworkStream, address: str) -> httpcore.AsyncNetworkStream:
+    """The last word is the socket's own: whatever sits between, the peer must be the address that was checked."""
+    peer = stream.get_extra_info("server_addr")
+    if peer is None or ip_address(peer[0]) != ip_address(address):
+        await stream.aclose()
+        raise Permanent("address_refused", "the connection did not arrive at the address that was checked")
+    return stream
+
+
 @asynccontextmanager
 async def open_client(
     guard: Guard,
@@ -78,25 +108,31 @@ async def open_client(
     tls: SSLContext,
     user_agent: str,
     connections: int = 100,
-    resolve: Resolve = look_up,
+    resolve: Resolve | None = None,
     network: httpcore.AsyncNetworkBackend | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without cookies, proxies or redirects: each request stands alone, each hop is checked by its caller."""
-    guarded = GuardedNetwork(guard, resolve, network or httpcore.AnyIOBackend())
+    """A client without cookies, proxies or redirects: each request stands alone, each hop is checked by its caller.
+
+    What the guard refuses is raised as `Permanent` out of the request, past httpx's own errors.
+    """
+    resolver = Resolver(connections)
+    guarded = GuardedNetwork(guard, resolve or resolver.look_up, network or httpcore.AnyIOBackend())
     pool = httpcore.AsyncConnectionPool(
         ssl_context=tls, max_connections=connections, keepalive_expiry=5.0, network_backend=guarded
     )
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "text/html,application/xhtml+xml,text/plain;q=0.9,*/*;q=0.1",
-        "Accept-Encoding": "gzip, deflate, br, zstd",
-    }
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     client = httpx.AsyncClient(
-        transport=_PoolTransport(pool), headers=headers, cookies=no_cookies, trust_env=False, follow_redirects=False
+        transport=_PoolTransport(pool),
+        headers={"User-Agent": user_agent},
+        cookies=no_cookies,
+        trust_env=False,
+        follow_redirects=False,
     )
-    async with client:
-        yield client
+    try:
+        async with client:
+            yield client
+    finally:
+        resolver.close()
 
 
 class _PoolTransport(httpx.AsyncHTTPTransport):

@@ -13,7 +13,7 @@ from starlette.responses import Response as Answer
 from functions.scrape.fetch import Fetcher, Limits
 from shared.errors import Permanent, StageFailure, Transient
 from shared.outbound.addresses import Guard
-from shared.outbound.network import look_up, open_client
+from shared.outbound.network import open_client
 from tests.local_http import asgi, closed_port, serving
 
 LOOPBACK = Guard((ip_network("127.0.0.0/8"),))
@@ -174,16 +174,3 @@ async def test_a_server_without_tls_is_told_apart() -> None:
     async with talking(talk) as address:
         failed = await failure(address.replace("http:", "https:"))
     assert (type(failed), failed.code) == (Transient, "tls_failed")
-
-
-async def test_a_name_that_does_not_exist_is_permanent() -> None:
-    with pytest.raises(StageFailure) as failed:
-        await look_up("does-not-exist.invalid", 80)
-    assert failed.value.code in ("host_not_found", "dns_failure")
-    with pytest.raises(Permanent) as too_long:
-        await look_up("a" * 300 + ".example", 80)
-    assert too_long.value.code == "host_not_found"
-
-
-async def test_a_literal_resolves_to_itself() -> None:
-    assert await look_up("127.0.0.1", 80) == ["127.0.0.1"]

@@ -30,7 +30,18 @@ class Wire(httpcore.AsyncNetworkBackend):
         if host in self._unreachable:
             raise httpcore.ConnectError("refused")
         text = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return httpcore.AsyncMockStream([text])
+        return _Stream(host, text)
+
+
+class _Stream(httpcore.AsyncMockStream):
+    """One that knows where it arrived, as a socket does."""
+
+    def __init__(self, host: str, text: bytes) -> None:
+        super().__init__([text])
+        self._host = host
+
+    def get_extra_info(self, info: str) -> Any:
+        return (self._host, 0) if info == "server_addr" else super().get_extra_info(info)
 
 
 def names(book: dict[str, list[list[str]]]) -> Callable[[str, int], Awaitable[list[str]]]:
