@@ -18,6 +18,7 @@ from shared.pipeline.facts import (
     Nudged,
     Released,
     Replayed,
+    Reported,
     Result,
     Scraped,
     Version,
@@ -39,6 +40,8 @@ def advance(
             return _claim(document, fact, now)
         case Released():
             return _give_back(document, fact, now)
+        case Reported():
+            return _report(document, fact)
         case Scraped() | Chunked() | Embedded() | Failed():
             return _result(document, fact, now, policy, jitter)
         case LeaseExpired():
@@ -65,6 +68,12 @@ def _give_back(document: DocumentView, fact: Released, now: datetime) -> Decisio
     if document.lease_until is None or fact.token != document.token:
         return STALE
     return _again(document, max(now, fact.not_before or now))
+
+
+def _report(document: DocumentView, fact: Reported) -> Decision:
+    if document.lease_until is None or fact.token != document.token:
+        return STALE
+    return replace(_stay(document, document.state), lease_until=document.lease_until, reported=True)
 
 
 def _result(document: DocumentView, fact: Result, now: datetime, policy: Policy, jitter: float) -> Decision:
@@ -150,6 +159,8 @@ def _failed(document: DocumentView, fact: Failed, now: datetime, policy: Policy,
 def _expire(document: DocumentView, now: datetime, policy: Policy) -> Decision:
     if document.lease_until is None or document.lease_until > now:
         return Ignored("lease_held")
+    if document.reported:
+        return _lose_result(document, now, policy)
     deaths = document.deaths + 1
     stage = _STAGE_OF[document.state]
     if deaths >= policy.max_deaths:
@@ -158,6 +169,17 @@ def _expire(document: DocumentView, now: datetime, policy: Policy) -> Decision:
         return replace(end, failure=Failure(stage, "interrupted", "worker_died", message))
     failure = Failure(stage, "interrupted", "lease_expired", "the worker stopped without a word")
     return replace(_again(document, now), deaths=deaths, failure=failure)
+
+
+def _lose_result(document: DocumentView, now: datetime, policy: Policy) -> Decision:
+    """No worker died, so none is charged; but a result that never arrives must not be made for ever."""
+    stage, nudges = _STAGE_OF[document.state], document.nudges + 1
+    if nudges > policy.max_nudges:
+        message = f"{nudges} results of this document were sent, and none arrived"
+        end = replace(_end(document, State.FAILED, now), token=document.token + 1)
+        return replace(end, failure=Failure(stage, "transient", "result_lost", message))
+    failure = Failure(stage, "interrupted", "result_lost", "the worker's result did not arrive")
+    return replace(_again(document, now), nudges=nudges, failure=failure)
 
 
 def _nudge(document: DocumentView, now: datetime, policy: Policy) -> Decision:

@@ -39,6 +39,7 @@ class Move:
     nudges: int
     not_before: datetime
     lease_until: datetime | None = None
+    reported: bool = False
     failure: Failure | None = None
     hold_domain_until: datetime | None = None
     effects: tuple[Effect, ...] = ()

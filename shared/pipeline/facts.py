@@ -39,6 +39,7 @@ class DocumentView:
     deaths: int = 0
     nudges: int = 0
     lease_until: datetime | None = None
+    reported: bool = False
     error_stage: FailedStage | None = None
     text_sha256: str | None = None
     has_chunks: bool = False
@@ -58,6 +59,13 @@ class Released:
 
     token: int
     not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The worker sent its result, and keeps the document until that arrives."""
+
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class LeaseExpired:
-    """Nobody renewed the lease: the worker died."""
+    """Nobody renewed the lease: the worker died, or its result was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +120,4 @@ class Replayed:
 
 
 Result: TypeAlias = Scraped | Chunked | Embedded | Failed
-DocumentFact: TypeAlias = Claimed | Released | Result | LeaseExpired | Nudged | Cancelled | Replayed
+DocumentFact: TypeAlias = Claimed | Released | Reported | Result | LeaseExpired | Nudged | Cancelled | Replayed

@@ -18,7 +18,7 @@ from shared.publish.open import open_sink, read_signed_sink
 from shared.publish.relay import relay
 from shared.publish.sink import PATIENT, OpenSink
 from shared.settings import Environment
-from shared.store.claims import release, renew
+from shared.store.claims import release, renew, report
 from shared.store.outbox import mark_published
 from shared.store.store import Store
 from shared.store.sweep import sweep
@@ -103,6 +103,7 @@ class WorkerDesk:
             publish=self._publish,
             renew=lambda claims: renew(self.store, claims, settings.lease_s, now()),
             release=self.give_back,
+            reported=lambda claims: report(self.store, claims),
             concurrency=concurrency,
             lease_s=settings.lease_s,
             stop=stop,

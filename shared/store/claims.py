@@ -96,6 +96,11 @@ async def renew(store: Store, claims: Sequence[Claimed], lease_s: float, now: da
     return {claim.document_id for claim in claims} - {row["id"] for row in rows}
 
 
+async def report(store: Store, claims: Collection[Claimed]) -> None:
+    """Their results are sent: whatever becomes of those, no worker died of these documents."""
+    await store.fetch(_SQL["reported"], *_columns(claims))
+
+
 async def release(
     store: Store,
     claims: Collection[Claimed],

@@ -108,6 +108,7 @@ def _patch(step: Step, now: datetime) -> dict[str, Json]:
         "nudges": move.nudges,
         "not_before": move.not_before.isoformat(),
         "lease_until": None,
+        "reported": False,
         "ended_at": None if move.state in UNFINISHED else now.isoformat(),
         **_error(move),
         **step.brings,

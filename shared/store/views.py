@@ -33,6 +33,7 @@ def view_of(row: "asyncpg.Record") -> DocumentView:
         deaths=row["deaths"],
         nudges=row["nudges"],
         lease_until=row["lease_until"],
+        reported=row["reported"],
         error_stage=row["error_stage"],
         text_sha256=row["text_sha256"],
         has_chunks=row["chunks_key"] is not None,

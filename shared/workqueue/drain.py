@@ -22,6 +22,7 @@ async def drain(
     publish: Callable[[Payload, C], Awaitable[None]],
     renew: Callable[[Sequence[C]], Awaitable[Collection[UUID]]],
     release: Callable[[Sequence[C], float | None], Awaitable[None]],
+    reported: Callable[[Sequence[C]], Awaitable[None]],
     concurrency: int,
     lease_s: float,
     stop: asyncio.Event,
@@ -37,12 +38,17 @@ async def drain(
     `work` answers the payload to publish, or None when it settled the claim itself. A `SluiceError` is published as
     `StageFailed`, transient if it is retryable; `Interrupted` gives the claim back, free of charge, for
     `retry_after_s`; any other exception is the transient failure `internal_error`. `publish` raising gives the claim
-    back too. `renew` answers the documents that are no longer ours: their work is cancelled and forgotten. `release`
-    is told the seconds before the next claim. `saturated` is called once, when more is ready than fits. On `stop`
-    unfinished claims are released.
+    back too. `renew` answers the documents that are no longer ours: their work is cancelled and forgotten. `release` is
+    told the seconds before the next claim, `reported`, now and then, whose results were sent. `saturated` is called
+    once, when more is ready than fits. On `stop` unfinished claims are released.
     """
-    run = InHand(stage, work, publish, release)
-    side = [periodically(lease_s / 3, lambda: run.renew(renew), "heartbeat")]
+    run = InHand(stage, work, publish, release, reported)
+
+    async def heartbeat() -> None:
+        await run.tell_reported()
+        await run.renew(renew)
+
+    side = [periodically(lease_s / 3, heartbeat, "heartbeat")]
     if sweep is not None:
         side.append(periodically(sweep_s, sweep, "sweep"))
     try:

@@ -57,11 +57,14 @@ class InHand(Generic[C]):
         work: Callable[[C], Awaitable[Payload | None]],
         publish: Callable[[Payload, C], Awaitable[None]],
         release: Callable[[Sequence[C], float | None], Awaitable[None]],
+        reported: Callable[[Sequence[C]], Awaitable[None]],
     ) -> None:
         self._stage = stage
         self._work = work
         self._publish = publish
         self._release = release
+        self._reported = reported
+        self._sent: list[C] = []
         self.active: dict[asyncio.Task[None], C] = {}
         self.report = DrainReport()
 
@@ -108,6 +111,7 @@ class InHand(Generic[C]):
             log.exception("result not delivered", extra=_where(claim))
         else:
             self.report.published += 1
+            self._sent.append(claim)
 
     async def _give_back(self, claims: Sequence[C], wait_s: float | None) -> None:
         self.report.released += len(claims)
@@ -133,6 +137,18 @@ class InHand(Generic[C]):
         await asyncio.gather(*unfinished, return_exceptions=True)
         if claims := [claim for task, claim in unfinished.items() if task.cancelled()]:
             await self._give_back(claims, None)
+        await self.tell_reported()
+
+    async def tell_reported(self) -> None:
+        """Says which results were sent since the last time, all at once: one that gets lost is no death of a worker."""
+        sent, self._sent = self._sent, []
+        if not sent:
+            return
+        try:
+            async with asyncio.timeout(RELEASE_GRACE_S):
+                await self._reported(sent)
+        except Exception:
+            log.exception("sent results not noted: should one be lost, a death is counted")
 
 
 def _where(claim: Claim) -> dict[str, str]:

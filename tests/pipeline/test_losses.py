@@ -1,7 +1,5 @@
 """Events are hints: with every tenth of them lost on the way, everything still ends well."""
 
-from collections import Counter
-
 import pytest
 
 from tests.pipeline.books import check, index_of
@@ -21,7 +19,7 @@ async def test_every_tenth_event_is_lost(model: Endpoint, site: Web) -> None:
         job_id = await deaf.submit(site.urls, "losses")
         await deaf.finish(job_id, 100)
         documents = await deaf.documents(job_id)
-        assert Counter(document["status"] for document in documents) == {"indexed": len(site.urls)}
+        assert [(one["url"], one["error_code"]) for one in documents if one["status"] != "indexed"] == []
         assert len(broker.lost) >= len(site.urls) // 3
         assert len(set(broker.lost)) >= 2, "of several kinds"
         await check(deaf, job_id)

@@ -177,6 +177,17 @@ FROM (
 WHERE d.id = held.id
 RETURNING d.id;
 
+-- name: reported
+-- $1 documents, $2 their tokens. What has moved on already is left alone.
+UPDATE documents d
+SET reported = true
+FROM (
+    SELECT h.id FROM documents h JOIN unnest($1::uuid[], $2::bigint[]) AS mine (id, token) USING (id, token)
+    WHERE h.lease_until IS NOT NULL
+    ORDER BY h.id FOR UPDATE OF h
+) sent
+WHERE d.id = sent.id;
+
 -- name: release
 -- $1 documents, $2 their tokens, $3 not before, $4 now, $5 a redirect's target and $6 its domain, or null
 WITH held AS MATERIALIZED (
@@ -192,7 +203,7 @@ WITH held AS MATERIALIZED (
 ), freed AS (
     UPDATE documents d
     SET state = CASE held.state WHEN 'scraping' THEN 'pending' ELSE held.state END, token = d.token + 1,
-        lease_until = NULL, nudges = 0, not_before = $3, updated_at = $4,
+        lease_until = NULL, reported = false, nudges = 0, not_before = $3, updated_at = $4,
         fetch_url = coalesce($5, d.fetch_url), domain = coalesce($6, d.domain),
         redirects = d.redirects + ($5::text IS NOT NULL)::integer
     FROM held

@@ -42,7 +42,8 @@ WITH held AS MATERIALIZED (
     ORDER BY id FOR UPDATE
 ), moved AS (
     UPDATE documents d
-    SET state = 'cancelled', token = d.token + 1, lease_until = NULL, not_before = $2, updated_at = $2, ended_at = $2
+    SET state = 'cancelled', token = d.token + 1, lease_until = NULL, reported = false, not_before = $2,
+        updated_at = $2, ended_at = $2
     FROM held WHERE d.id = held.id
     RETURNING held.state
 )

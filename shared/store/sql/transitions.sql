@@ -23,12 +23,12 @@ WITH seen AS (
 ), moved AS (
     UPDATE documents d
     SET (
-        state, token, attempt, deaths, nudges, not_before, lease_until, error_stage, error_kind, error_code,
-        error_message, fetch_url, redirects, text_key, text_sha256, text_size, chunks_key, chunks_sha256, chunks_size,
+        state, token, attempt, deaths, nudges, not_before, lease_until, reported, error_stage, error_kind,
+        error_code, error_message, fetch_url, redirects, text_key, text_sha256, text_size, chunks_key, chunks_sha256, chunks_size,
         chunker, chunks, tokens, scraped, updated_at, ended_at
     ) = (
-        SELECT n.state, n.token, n.attempt, n.deaths, n.nudges, n.not_before, n.lease_until, n.error_stage,
-            n.error_kind, n.error_code, n.error_message, n.fetch_url, n.redirects, n.text_key, n.text_sha256,
+        SELECT n.state, n.token, n.attempt, n.deaths, n.nudges, n.not_before, n.lease_until, n.reported,
+            n.error_stage, n.error_kind, n.error_code, n.error_message, n.fetch_url, n.redirects, n.text_key, n.text_sha256,
             n.text_size, n.chunks_key, n.chunks_sha256, n.chunks_size, n.chunker, n.chunks, n.tokens, n.scraped,
             $8::timestamptz, n.ended_at
         FROM jsonb_populate_record(d, $7::jsonb) n

@@ -127,7 +127,9 @@ async def test_the_same_claim_reports_under_the_same_id(
             await run(variables(database, tmp_path), sink, parser_path)
             ids += [event.id for event in sink.events]
             # As if the worker had died after it published: the sweeper would hand out a new token, not the same one.
-            await store.fetch("UPDATE documents SET state = 'pending', token = token - 1, lease_until = NULL")
+            await store.fetch(
+                "UPDATE documents SET state = 'pending', token = token - 1, lease_until = NULL, reported = false"
+            )
     assert len(ids) == 2
     assert ids[0] == ids[1]
 

@@ -22,6 +22,7 @@ from shared.pipeline.facts import (
     Recipe,
     Released,
     Replayed,
+    Reported,
     Scraped,
     Version,
 )
@@ -158,6 +159,20 @@ def test_an_expired_lease_is_a_death_and_the_third_is_the_last() -> None:
     end = moved(advance(replace(EMBEDDING, deaths=2), LeaseExpired(), LATER))
     assert end.failure is not None
     assert (end.state, end.failure.code, end.failure.stage) == (State.FAILED, "worker_died", "embedding")
+
+
+def test_a_lost_result_is_no_death_but_must_not_go_on_for_ever() -> None:
+    sent = moved(advance(SCRAPING, Reported(7), NOW))
+    assert (sent.state, sent.token, sent.reported, sent.lease_until) == (State.SCRAPING, 7, True, LATER)
+    assert isinstance(advance(SCRAPING, Reported(6), NOW), Ignored)
+    for lost in range(1, 13):
+        move = moved(advance(replace(SCRAPING, reported=True, nudges=lost - 1), LeaseExpired(), LATER))
+        assert move.failure is not None
+        assert (move.state, move.deaths, move.nudges, move.failure.code) == (State.PENDING, 0, lost, "result_lost")
+        assert not move.reported
+    end = moved(advance(replace(SCRAPING, reported=True, nudges=12), LeaseExpired(), LATER))
+    assert end.failure is not None
+    assert (end.state, end.failure.code, end.failure.kind) == (State.FAILED, "result_lost", "transient")
 
 
 def test_giving_back_is_free_and_may_wait() -> None:

@@ -22,6 +22,7 @@ from shared.pipeline.facts import (
     Recipe,
     Released,
     Replayed,
+    Reported,
     Result,
     Scraped,
     Version,
@@ -64,6 +65,7 @@ class OneDocument(RuleBasedStateMachine):
             nudges=move.nudges,
             not_before=move.not_before,
             lease_until=move.lease_until,
+            reported=move.reported,
             error_stage=move.failure.stage if move.failure else before.error_stage,
         )
         match fact:
@@ -118,6 +120,10 @@ class OneDocument(RuleBasedStateMachine):
         self.take(result)
         assert not isinstance(self.take(result), Move), "the same result had an effect twice"
 
+    @rule()
+    def the_worker_says_that_it_sent_its_result(self) -> None:
+        self.take(Reported(self.document.token))
+
     @rule(seconds=st.integers(0, 100))
     def the_worker_gives_back(self, seconds: int) -> None:
         self.take(Released(self.document.token, self.now + timedelta(seconds=seconds)))
@@ -140,6 +146,7 @@ class OneDocument(RuleBasedStateMachine):
     @invariant()
     def a_lease_means_that_a_worker_has_it(self) -> None:
         assert self.document.lease_until is None or self.document.state in (State.SCRAPING, State.EMBEDDING)
+        assert not self.document.reported or self.document.lease_until is not None
         assert (self.document.state is State.SCRAPING) <= (self.document.lease_until is not None)
 
     def teardown(self) -> None:
@@ -162,7 +169,16 @@ def test_requests_for_chunks_go_with_the_chunking_state_only() -> None:
 
 
 def _facts() -> list[DocumentFact]:
-    return [Scraped(1, "a"), Chunked(1, "c"), Embedded(1), LeaseExpired(), Nudged(), Cancelled(), Replayed()]
+    return [
+        Scraped(1, "a"),
+        Chunked(1, "c"),
+        Embedded(1),
+        LeaseExpired(),
+        Reported(1),
+        Nudged(),
+        Cancelled(),
+        Replayed(),
+    ]
 
 
 def _effects(state: State, fact: DocumentFact) -> tuple[Effect, ...]:

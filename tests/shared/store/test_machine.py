@@ -24,10 +24,11 @@ from shared.pipeline.facts import (
     Nudged,
     Released,
     Replayed,
+    Reported,
 )
 from shared.pipeline.policy import Policy
 from shared.pipeline.states import UNFINISHED, State
-from shared.store.claims import EmbedClaim, ScrapeClaim, release, renew
+from shared.store.claims import EmbedClaim, ScrapeClaim, release, renew, report
 from shared.store.store import Store
 from shared.store.views import read_view, view_of
 from tests.shared.store.world import LEASE_S, World
@@ -148,6 +149,13 @@ class OneJob(RuleBasedStateMachine):
 
     @precondition(lambda self: self.hands)
     @rule()
+    def the_workers_say_that_they_sent_their_results(self) -> None:
+        before = self.views()
+        self.run(report(self.store, self.hands))
+        self.expect(before, {claim.document_id: Reported(claim.token) for claim in self.hands})
+
+    @precondition(lambda self: self.hands)
+    @rule()
     def the_workers_renew(self) -> None:
         before = self.views()
         lost = self.run(renew(self.store, self.hands, LEASE_S, self.world.now))
@@ -210,7 +218,7 @@ class OneJob(RuleBasedStateMachine):
 
 
 def state_of(row: DocumentView | Move) -> tuple[object, ...]:
-    return row.state, row.token, row.attempt, row.deaths, row.nudges, row.not_before, row.lease_until
+    return row.state, row.token, row.attempt, row.deaths, row.nudges, row.not_before, row.lease_until, row.reported
 
 
 def test_one_job_under_every_kind_of_trouble(database: str) -> None:

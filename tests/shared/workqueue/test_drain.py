@@ -28,6 +28,7 @@ class World:
     asked: list[int] = field(default_factory=list)
     published: list[Payload] = field(default_factory=list)
     released: list[tuple[Doc, float | None]] = field(default_factory=list)
+    reported: list[Doc] = field(default_factory=list)
     lost: set[UUID] = field(default_factory=set)
     renewed: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,6 +49,9 @@ class World:
     async def release(self, claims: Sequence[Doc], wait_s: float | None) -> None:
         self.released += [(claim, wait_s) for claim in claims]
 
+    async def report(self, claims: Sequence[Doc]) -> None:
+        self.reported += claims
+
     async def drain(
         self,
         *,
@@ -65,6 +69,7 @@ class World:
             publish=publish or self.publish,
             renew=self.renew,
             release=self.release,
+            reported=self.report,
             concurrency=concurrency,
             lease_s=lease_s,
             stop=self.stop,
@@ -185,6 +190,35 @@ async def test_a_result_that_nobody_takes_is_given_back() -> None:
     assert world.released[0][1] == 60
 
 
+async def test_it_tells_whose_results_were_sent_while_it_works_and_at_the_end() -> None:
+    slow, *quick = [Doc() for _ in range(5)]
+    told = asyncio.Event()
+    world = World([slow, *quick])
+
+    async def work(doc: Doc) -> Payload:
+        if doc is slow:
+            await told.wait()
+        return await done(doc)
+
+    world.work = work
+    running = asyncio.create_task(world.drain(lease_s=0.05))
+    await until(lambda: set(world.reported) == set(quick))
+    told.set()
+    await running
+    assert world.reported[-1] == slow
+    assert len(world.reported) == 5
+
+
+async def test_what_was_given_back_is_not_told_as_sent() -> None:
+    world = World([Doc()])
+
+    async def publish(_payload: Payload, _claim: Doc) -> None:
+        raise Unavailable("receiver_unavailable", "down")
+
+    await world.drain(publish=publish)
+    assert world.reported == []
+
+
 async def test_stop_releases_what_is_unfinished() -> None:
     world = World([Doc() for _ in range(3)], work=for_ever)
     running = asyncio.create_task(world.drain())
@@ -285,6 +319,7 @@ async def test_a_failing_claim_is_survived_while_documents_are_in_hand() -> None
         publish=world.publish,
         renew=world.renew,
         release=world.release,
+        reported=world.report,
         concurrency=4,
         lease_s=60,
         stop=world.stop,
