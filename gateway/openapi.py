@@ -34,6 +34,7 @@ _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "the body cannot be read", "content": _CONTENT},
     401: {"description": "no API key, or one that is not known", "content": _CONTENT},
+    403: {"description": "the key lacks the scope for this", "content": _CONTENT},
     404: {"description": "no such thing, or not yours", "content": _CONTENT},
     409: {"description": "not in this state", "content": _CONTENT},
     413: {"description": "too large", "content": _CONTENT},

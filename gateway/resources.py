@@ -43,7 +43,7 @@ async def open_resources(
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=20)
         client = httpx.AsyncClient(timeout=settings.sync_timeout_s, limits=limits, trust_env=False)
         await stack.enter_async_context(client)
-        membership = Membership(settings.membership_url, settings.hash_secret)
+        membership = Membership(settings.membership)
         stack.push_async_callback(membership.close)
         signer = Signer.from_secret(settings.signing_keys)
         functions = Functions(settings.function_url_template, signer, client, settings.event_timeout_s)
@@ -51,18 +51,21 @@ async def open_resources(
         yield Resources(settings, store, objects, functions, membership, metrics)
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     return cast("Resources", request.app.state.resources)
 
 
 Opened = Annotated[Resources, Depends(_resources)]
 
-_api_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="From `sluice up`, or from your operator.")
-ApiKey = Annotated[str | None, Security(_api_key)]
+api_key_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="From `sluice keys create`, or from your operator."
+)
+ApiKey = Annotated[str | None, Security(api_key_header)]
 
 
-async def _caller(request: Request, resources: Opened, api_key: ApiKey) -> CallerContext:
-    return await resources.membership.authenticate(api_key or "", request.state.request_id)
+async def _caller(request: Request) -> CallerContext:
+    return cast("CallerContext", request.state.caller)
 
 
+# Whom `gateway.admission` let in. On a public route there is nobody.
 Caller = Annotated[CallerContext, Depends(_caller)]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from shared.auth.membership import MembershipSettings
 from shared.settings import Environment
 
 
@@ -11,10 +12,9 @@ class Settings:
 
     database_url: str
     object_store_url: str
-    membership_url: str
+    membership: MembershipSettings
     function_url_template: str
     signing_keys: bytes = field(repr=False)
-    hash_secret: bytes = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 8080
     pool_size: int = 4
@@ -26,10 +26,9 @@ class Settings:
         return cls(
             database_url=env.text("DATABASE_URL"),
             object_store_url=env.text("OBJECT_STORE_URL"),
-            membership_url=env.text("MEMBERSHIP_URL"),
+            membership=MembershipSettings.read(env),
             function_url_template=env.text("FUNCTION_URL_TEMPLATE"),
             signing_keys=env.secret("event-signing-key"),
-            hash_secret=env.secret("caller-hash-key"),
             host=env.listen_host(),
             port=env.integer("PORT", 8080),
             pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),

@@ -11,7 +11,7 @@ from pathlib import Path
 from functions.chunk.handler import Resources, chunk_requested, chunk_text
 from functions.chunk.spans import Sizes
 from functions.chunk.tokens import Chunker
-from shared.auth.membership import Membership
+from shared.auth.membership import Membership, MembershipSettings
 from shared.contracts.stages import ChunkRequested
 from shared.events.signing import Signer
 from shared.model_files import tokenizer_file
@@ -34,10 +34,9 @@ class Settings:
     tokenizer: Path
     sizes: Sizes
     sink: SinkSettings
-    membership_url: str
+    membership: MembershipSettings
     limits: Limits
     signing_key: bytes = field(repr=False)
-    hash_key: bytes = field(repr=False)
 
     @classmethod
     def read(cls, env: Environment) -> "Settings":
@@ -46,10 +45,9 @@ class Settings:
             tokenizer=tokenizer_file(env),
             sizes=read_sizes(env),
             sink=SinkSettings.read(env),
-            membership_url=env.text("MEMBERSHIP_URL"),
+            membership=MembershipSettings.read(env),
             limits=Limits(env.integer("CONCURRENCY", 0), env.integer("MAX_BODY_BYTES", BODY_BYTES, minimum=1)),
             signing_key=env.secret("event-signing-key"),
-            hash_key=env.secret("caller-hash-key"),
         )
 
 
@@ -66,7 +64,7 @@ def wire(variables: Mapping[str, str]) -> Function[Resources]:
     settings = Settings.read(Environment(variables))
     signer = Signer.from_secret(settings.signing_key)
     sink = open_sink(settings.sink, signer)
-    membership = Membership(settings.membership_url, settings.hash_key)
+    membership = Membership(settings.membership)
     return Function(
         name="chunk",
         open=partial(_open, settings, variables, sink, membership),

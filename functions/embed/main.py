@@ -20,7 +20,7 @@ def build() -> Function[Desk]:
 
 
 def build_from(env: Environment) -> Function[Desk]:
-    membership = Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key"))
+    membership = Membership.read(env)
     return Function(
         name="embed",
         open=partial(open_desk, read_wake(env), BatchSettings.read(env), default_model(env), membership),

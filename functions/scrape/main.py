@@ -26,7 +26,7 @@ def build_from(env: Environment) -> Function[Desk]:
         events={ScrapeRequested: wake_workers},
         invoke=scrape_page,
         signer=Signer.from_secret(env.secret("event-signing-key")),
-        membership=Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key")),
+        membership=Membership.read(env),
         limits=Limits.read(env),
     )
 

@@ -18,11 +18,12 @@ def build() -> Function[Resources]:
 
 
 def build_from(env: Environment) -> Function[Resources]:
-    membership = Membership(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key"))
+    membership = Membership.read(env)
     return Function(
         name="search",
         open=partial(open_resources, Settings.read(env), membership),
         invoke=answer,
+        invoke_access="read",
         membership=membership,
         limits=Limits.read(env),
     )

@@ -1,41 +1,71 @@
 """Asks Membership who an API key belongs to: cached, one question at a time a key, never waiting for a dead service."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
+from shared.auth.access import DEFAULT_SCOPES
+from shared.auth.answer import MAX_BYTES, read_caller
 from shared.auth.breaker import CircuitBreaker
 from shared.auth.cache import ExpiringCache
-from shared.auth.context import CallerContext, CallerType
-from shared.auth.keyed_hash import is_api_key, key_hash
-from shared.errors import Unauthenticated, Unavailable
+from shared.auth.context import CallerContext
+from shared.auth.internal import InternalCallers
+from shared.auth.keyed_hash import caller_hash, is_api_key, key_hash
+from shared.errors import InvalidInput, Unauthenticated, Unavailable
+from shared.settings import Environment
 
 if TYPE_CHECKING:
     import httpx
 
-ACCEPTED_S = 60.0  # a revoked key stops everywhere within this time
-REFUSED_S = 5.0
-CACHED_KEYS = 10_000
+ACCEPTED_S: Final = 60.0  # a revoked key stops everywhere within this time
+REFUSED_S: Final = 5.0
+TIMEOUT_S: Final = 5.0
+CACHED_KEYS: Final = 10_000
+NOBODY: Final = InternalCallers()
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipSettings:
+    """`timeout_s` bounds a whole answer, however slowly it drips; for `accepted_s` at most an answer is believed."""
+
+    url: str
+    secret: bytes = field(repr=False)
+    internal: InternalCallers = NOBODY
+    timeout_s: float = TIMEOUT_S
+    accepted_s: float = ACCEPTED_S
+
+    @classmethod
+    def read(cls, env: Environment) -> "MembershipSettings":
+        accepted_s = env.number("MEMBERSHIP_CACHE_SECONDS", 60.0)
+        if accepted_s > ACCEPTED_S:
+            sentence = f"MEMBERSHIP_CACHE_SECONDS may be at most {ACCEPTED_S:g}: a revoked key must stop by then"
+            raise InvalidInput("setting_invalid", sentence, field="MEMBERSHIP_CACHE_SECONDS")
+        timeout_s = env.number("MEMBERSHIP_TIMEOUT_SECONDS", 5.0, minimum=0.1)
+        internal = InternalCallers.read(env)
+        return cls(env.text("MEMBERSHIP_URL"), env.secret("caller-hash-key"), internal, timeout_s, accepted_s)
 
 
 class Membership:
     """A client of `POST {url}/auth`. Keys are cached under their keyed hash and never kept."""
 
-    def __init__(
-        self, url: str, secret: bytes, *, clock: Callable[[], float] = time.monotonic, timeout_s: float = 10.0
-    ) -> None:
-        self._url = url.rstrip("/") + "/auth"
-        self._secret = secret
+    def __init__(self, settings: MembershipSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = settings.url.rstrip("/") + "/auth"
+        self._secret = settings.secret
+        self._internal = settings.internal
         self._clock = clock
-        self._timeout_s = timeout_s
+        self._timeout_s = settings.timeout_s
         self._client: httpx.AsyncClient | None = None
-        self._accepted = ExpiringCache[CallerContext](ttl_s=ACCEPTED_S, limit=CACHED_KEYS, clock=clock)
+        self._accepted = ExpiringCache[CallerContext](ttl_s=settings.accepted_s, limit=CACHED_KEYS, clock=clock)
         self._refused = ExpiringCache[bool](ttl_s=REFUSED_S, limit=CACHED_KEYS, clock=clock)
         self._breaker = CircuitBreaker("membership", clock=clock)
         self._asking: dict[str, asyncio.Task[CallerContext | None]] = {}
+
+    @classmethod
+    def read(cls, env: Environment) -> "Membership":
+        """The client that a process's environment describes."""
+        return cls(MembershipSettings.read(env))
 
     async def authenticate(self, api_key: str, request_id: str) -> CallerContext:
         """The caller behind a key. Raises `Unauthenticated`, or `Unavailable` when nobody can tell."""
@@ -43,6 +73,8 @@ class Membership:
             raise Unauthenticated("key_missing", "send your API key in the X-API-Key header")
         if not is_api_key(api_key):
             raise _refusal()
+        if self._internal.owns_key(api_key):
+            return self._own_service(request_id)
         hashed = key_hash(self._secret, api_key)
         caller = self._accepted.get(hashed)
         if caller is None and self._refused.get(hashed):
@@ -89,6 +121,10 @@ class Membership:
             self._accepted.put(hashed, caller, asked_at=asked_at)
         return caller
 
+    def _own_service(self, request_id: str) -> CallerContext:
+        caller_id = caller_hash(self._secret, "orchestrator")
+        return CallerContext(caller_id, "service", "internal", frozenset(DEFAULT_SCOPES), request_id, internal=True)
+
     async def _post(self, api_key: str, request_id: str) -> CallerContext | None:
         import httpx  # noqa: PLC0415
 
@@ -96,27 +132,28 @@ class Membership:
             self._client = httpx.AsyncClient(timeout=self._timeout_s, trust_env=False)
         headers = {"X-API-Key": api_key, "X-Request-Id": request_id}
         try:
-            response = await self._client.post(self._url, json={}, headers=headers)
-        except httpx.HTTPError as exc:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream("POST", self._url, json={}, headers=headers) as response,
+            ):
+                if response.status_code in (401, 403):
+                    return None
+                if response.status_code != 200:
+                    raise _down()
+                caller = read_caller(await _bounded(response))
+        except (httpx.HTTPError, TimeoutError) as exc:
             raise _down() from exc
-        if response.status_code in (401, 403):
-            return None
-        if response.status_code != 200:
-            raise _down()
-        return _read(response.content)
+        return replace(caller, internal=caller.caller_id in self._internal.caller_ids)
 
 
-def _read(body: bytes) -> CallerContext:
-    try:
-        answer = json.loads(body)
-        caller_id, caller_type = answer["caller_id"], answer.get("caller_type")
-        scopes, tier = answer.get("scopes", []), answer.get("tier", "standard")
-        if not (isinstance(caller_id, str) and 0 < len(caller_id) <= 128 and isinstance(tier, str)):
-            raise TypeError
-        known: CallerType = caller_type if caller_type in ("user", "service") else "unknown"
-        return CallerContext(caller_id, known, tier, frozenset(map(str, scopes)))
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise Unavailable("membership_invalid", "membership gave an answer nobody can read", retry_after_s=5) from exc
+async def _bounded(response: "httpx.Response") -> bytes:
+    """What is too long to be an answer is none."""
+    body = b""
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > MAX_BYTES:
+            return b""
+    return body
 
 
 def _refusal() -> Unauthenticated:

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from shared.auth.access import require
 from shared.errors import Interrupted, InvalidInput, NotFound, SluiceError, TooLarge, Unauthenticated
 from shared.events import strict_json
 from shared.events.codec import is_event
@@ -128,6 +129,7 @@ class FunctionApp(Generic[R]):
         if not (api_key := request.headers.get("x-api-key")):
             raise Unauthenticated("key_missing", "send your API key in the X-API-Key header")
         caller = await function.membership.authenticate(api_key, request.request_id)
+        require(caller, function.invoke_access)
         value = strict_json.parse(request.body, "body")
         return json_response(await function.invoke(value, caller, await self._opened()))
 

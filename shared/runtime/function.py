@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
+from shared.auth.access import Access
 from shared.auth.context import CallerContext
 from shared.contracts.payload import Payload
 from shared.contracts.ports import EventSink
@@ -56,12 +57,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Function(Generic[R]):
-    """`open` runs once, at start; readiness follows it. Routes are exact (method, path) pairs."""
+    """`open` runs once, at start; readiness follows it. Routes are exact (method, path) pairs, and look after
+    themselves; `invoke_access` is what a caller needs for `invoke`."""
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[R]]
     events: Mapping[type[Payload], EventHandler[R]] = field(default_factory=dict)
     invoke: InvokeHandler[R] | None = None
+    invoke_access: Access = "write"
     routes: Mapping[tuple[str, str], RouteHandler[R]] = field(default_factory=dict)
     signer: "Signer | None" = None
     unsigned_ok: frozenset[str] = frozenset()

@@ -19,7 +19,9 @@ async def membership() -> AsyncIterator[str]:
     async def auth(request: Request) -> Response:
         if request.url.path != "/auth" or request.headers.get("x-api-key") != API_KEY:
             return JSONResponse({"error": "unauthenticated"}, 401)
-        return JSONResponse({"caller_id": CALLER_ID, "caller_type": "user", "tier": "standard", "scopes": []})
+        return JSONResponse(
+            {"caller_id": CALLER_ID, "caller_type": "user", "tier": "standard", "scopes": ["read", "write"]}
+        )
 
     async with serving(asgi(auth)) as url:
         yield url

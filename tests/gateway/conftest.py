@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.app import create_app
 from gateway.settings import Settings
+from shared.auth.membership import MembershipSettings
 from shared.contracts.envelope import from_event
 from shared.contracts.payload import Payload
 from shared.events.codec import decode
@@ -36,6 +37,7 @@ class Behind:
     searches: list[tuple[str, Any]] = field(default_factory=list)
     search_answer: Response = field(default_factory=lambda: JSONResponse({"results": []}))
     broken: set[str] = field(default_factory=set)
+    scopes: list[str] = field(default_factory=lambda: ["read", "write"])
 
     async def __call__(self, request: Request) -> Response:
         name = request.url.path.split("/")[2]
@@ -44,7 +46,8 @@ class Behind:
         key = request.headers.get("x-api-key", "")
         if name == "membership":
             known = self.keys.get(key)
-            return JSONResponse({"caller_id": known, "caller_type": "user"}) if known else Response(status_code=401)
+            answer = {"caller_id": known, "caller_type": "user", "scopes": self.scopes}
+            return JSONResponse(answer) if known else Response(status_code=401)
         if name == "search":
             self.searches.append((key, await request.json()))
             return self.search_answer
@@ -75,10 +78,9 @@ async def gateway_on(database: str, folder: Path) -> AsyncIterator[tuple[Behind,
         settings = Settings(
             database_url=database,
             object_store_url=f"file://{folder}/objects",
-            membership_url=f"{url}/function/membership",
+            membership=MembershipSettings(f"{url}/function/membership", b"hash secret"),
             function_url_template=url + "/function/{name}",
             signing_keys=SIGNING_KEY,
-            hash_secret=b"hash secret",
             sync_timeout_s=5,
         )
         async with (

@@ -39,7 +39,7 @@ TEXT = "The first paragraph is short.\n\nThe second one is 日本語 and ends he
 async def membership(request: Request) -> Response:
     if request.headers["x-api-key"] != API_KEY:
         return JSONResponse({"error": "unauthenticated"}, 401)
-    return JSONResponse({"caller_id": "c", "caller_type": "user", "tier": "free", "scopes": []})
+    return JSONResponse({"caller_id": "c", "caller_type": "user", "tier": "free", "scopes": ["write"]})
 
 
 @dataclass(frozen=True)

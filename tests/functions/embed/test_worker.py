@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from functions.embed.handler import open_desk, wake_workers
 from functions.embed.settings import BatchSettings, default_model, read_wake
-from shared.auth.membership import Membership
+from shared.auth.membership import Membership, MembershipSettings
 from shared.contracts.stages import DocumentEmbedded, EmbedRequested
 from shared.events.codec import decode
 from shared.events.event import CloudEvent
@@ -43,7 +43,7 @@ async def test_an_event_wakes_the_worker_and_every_document_comes_back_signed(
             read_wake(settings),
             BatchSettings.read(settings),
             default_model(settings),
-            Membership("http://127.0.0.1:1", b"unused"),
+            Membership(MembershipSettings("http://127.0.0.1:1", b"unused")),
         ) as function:
             await wake_workers(EmbedRequested(reason="advanced"), function, asked)
         with running_module("functions.embed.worker", env) as process:

@@ -11,7 +11,7 @@ import pytest
 from functions.membership.core import identity, stored_form
 from functions.membership.handler import Resources, authenticate
 from shared.auth.keyed_hash import caller_hash, new_api_key
-from shared.auth.membership import Membership
+from shared.auth.membership import Membership, MembershipSettings
 from shared.errors import Unauthenticated
 from shared.runtime.app import FunctionApp
 from shared.runtime.function import Function
@@ -41,12 +41,12 @@ async def test_a_stored_key_lets_its_caller_in_and_a_revoked_one_does_not(store:
     api_key = new_api_key()
     stored = stored_form(SECRET, api_key, caller="local", label="first", now=NOW)
     assert await add_api_key(store, stored)
-    client = Membership(address, SECRET)
+    client = Membership(MembershipSettings(address, SECRET))
     caller = await client.authenticate(api_key, "r")
     await client.close()
     assert (caller.caller_id, caller.caller_type, caller.tier) == (caller_hash(SECRET, "local"), "user", "standard")
     assert await revoke_api_key(store, stored.key_hash, NOW)
-    client = Membership(address, SECRET)
+    client = Membership(MembershipSettings(address, SECRET))
     with pytest.raises(Unauthenticated):
         await client.authenticate(api_key, "r")
     await client.close()

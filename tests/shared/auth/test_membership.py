@@ -1,16 +1,20 @@
 """The Membership client, against a real HTTP server that says what it was asked."""
 
 import asyncio
+import hashlib
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from shared.auth.context import CallerContext
-from shared.auth.membership import Membership
-from shared.errors import Unauthenticated, Unavailable
+from shared.auth.internal import InternalCallers
+from shared.auth.membership import Membership, MembershipSettings
+from shared.errors import InvalidInput, Unauthenticated, Unavailable
+from shared.settings import Environment
 from tests.local_http import asgi, closed_port, serving, until
 
 KEY = "slk_known-to-the-fake"
@@ -54,6 +58,7 @@ class FakeMembership:
 @dataclass
 class World:
     fake: FakeMembership
+    settings: MembershipSettings
     clock: Clock
     client: Membership
 
@@ -62,8 +67,9 @@ class World:
 async def world() -> AsyncIterator[World]:
     fake, clock = FakeMembership(), Clock()
     async with serving(asgi(fake)) as url:
-        client = Membership(url, b"secret", clock=clock)
-        yield World(fake, clock, client)
+        settings = MembershipSettings(url, b"secret")
+        client = Membership(settings, clock=clock)
+        yield World(fake, settings, clock, client)
         await client.close()
 
 
@@ -129,7 +135,16 @@ async def test_different_keys_are_asked_at_the_same_time(world: World) -> None:
         PlainTextResponse("<html>", 200),
         JSONResponse({"caller_type": "user"}),
         JSONResponse({"caller_id": ""}),
+        JSONResponse({"caller_id": "line\nbreak"}),
+        JSONResponse({"caller_id": "c" * 129}),
+        JSONResponse({"caller_id": ["caller-1"]}),
+        JSONResponse({"caller_id": "caller-1", "scopes": "admin"}),
+        JSONResponse({"caller_id": "caller-1", "scopes": [{"admin": True}]}),
+        JSONResponse({"caller_id": "caller-1", "tier": "gold\r\n"}),
         JSONResponse(["caller-1"]),
+        PlainTextResponse("[" * 50_000),
+        PlainTextResponse('{"caller_id": "caller-1"}' + " " * 100_000),
+        PlainTextResponse("moved", 302, {"location": "http://127.0.0.1:1/"}),
         PlainTextResponse("gone", 404),
     ],
 )
@@ -169,7 +184,55 @@ async def test_after_a_pause_one_probe_closes_the_circuit(world: World) -> None:
 
 
 async def test_nobody_listening_is_unavailable() -> None:
-    client = Membership(f"http://127.0.0.1:{closed_port()}", b"secret")
+    client = Membership(MembershipSettings(f"http://127.0.0.1:{closed_port()}", b"secret"))
     with pytest.raises(Unavailable):
         await client.authenticate(KEY, "r")
     await client.close()
+
+
+async def test_a_membership_that_knows_no_scopes_means_the_usual_ones(world: World) -> None:
+    world.fake.broken = JSONResponse({"caller_id": "caller-1"})
+    caller = await world.client.authenticate(KEY, "r")
+    assert caller == CallerContext("caller-1", "unknown", "standard", frozenset({"read", "write"}), "r")
+
+
+async def test_no_answer_of_membership_makes_a_caller_internal(world: World) -> None:
+    world.fake.broken = JSONResponse({"caller_id": "caller-1", "internal": True, "scopes": ["internal"]})
+    assert not (await world.client.authenticate(KEY, "r")).internal
+
+
+async def test_configuration_makes_a_caller_internal(world: World) -> None:
+    ours = InternalCallers(frozenset({"caller-1"}), hashlib.sha256(b"slk_orchestrators-own").hexdigest())
+    client = Membership(replace(world.settings, internal=ours))
+    assert (await client.authenticate(KEY, "r")).internal
+    asked = len(world.fake.asked)
+    service = await client.authenticate("slk_orchestrators-own", "r")
+    assert (service.internal, service.caller_type) == (True, "service")
+    assert len(world.fake.asked) == asked, "good without asking anybody"
+    with pytest.raises(Unauthenticated):
+        await client.authenticate("slk_orchestrators-owm", "r")
+    await client.close()
+
+
+async def test_an_answer_that_drips_ends_in_time() -> None:
+    async def dripping(_: Request) -> Response:
+        async def drops() -> AsyncIterator[bytes]:
+            for _ in range(1000):
+                yield b" "
+                await asyncio.sleep(0.05)
+
+        return StreamingResponse(drops())
+
+    async with serving(asgi(dripping)) as url:
+        client = Membership(MembershipSettings(url, b"secret", timeout_s=0.3))
+        began = time.monotonic()
+        with pytest.raises(Unavailable) as slow:
+            await client.authenticate(KEY, "r")
+        assert time.monotonic() - began < 10, "50 s would be the whole of it"
+        assert slow.value.retry_after_s
+        await client.close()
+
+
+def test_a_cache_that_outlives_a_revocation_is_refused_at_start() -> None:
+    with pytest.raises(InvalidInput, match="at most 60"):
+        MembershipSettings.read(Environment({"MEMBERSHIP_CACHE_SECONDS": "61"}))

@@ -31,7 +31,7 @@ class Members:
     async def authenticate(self, api_key: str, request_id: str) -> CallerContext:
         if api_key != "good":
             raise errors.Unauthenticated("key_refused", "this API key is not known or was revoked")
-        return CallerContext("caller-1", request_id=request_id)
+        return CallerContext("caller-1", scopes=frozenset({"write"}), request_id=request_id)
 
 
 async def chunk(payload: ChunkRequested, _: list[str], event: CloudEvent) -> DocumentChunked:
