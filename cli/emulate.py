@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from cli import data_dir, running, sources, target
+from cli import data_dir, foreground, running, sources, target
 from cli.failure import CommandFailed
-from cli.foreground import say, until_signal
+from cli.foreground import say
 from cli.text import clean
 from cli.up import refuse_second, refuse_taken
 from emulator.app import Emulator, EmulatorSettings
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     )
     emulator = Emulator(settings, project.eventing, specs=project.functions, ack=args.broker_ack, ttl=args.broker_ttl)
     with data_dir.owned(folder), running.announced(folder, port):
-        return asyncio.run(until_signal(_emulate(emulator, port)))
+        return foreground.run(_emulate(emulator, port))
 
 
 async def _emulate(emulator: Emulator, port: int) -> None:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli import data_dir
+from cli import data_dir, foreground
 from cli.environment import ROOT, platform_environment
 from cli.failure import CommandFailed
-from cli.foreground import say, until_signal
+from cli.foreground import say
 from cli.status import fetch
 from emulator import eventing
 from emulator.app import Emulator, EmulatorSettings
@@ -31,7 +31,7 @@ READY_S = 120.0
 def run_platform(folder: Path, port: int, report_ready: Callable[[], None]) -> int:
     """Until it is told to stop. The first signal stops in order, a second one at once."""
     logs.setup("emulator", logging.WARNING)
-    return asyncio.run(until_signal(_platform(folder, port, report_ready)))
+    return foreground.run(_platform(folder, port, report_ready))
 
 
 async def _platform(folder: Path, port: int, report_ready: Callable[[], None]) -> None:

@@ -24,10 +24,11 @@ from emulator.openfaas.asynchronous.worker import AsyncCalls
 from emulator.openfaas.code import startable
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.setup import open_gateway
-from emulator.proxy import Proxy, open_session
+from emulator.proxy import Proxy
 from emulator.routes import Routes
 from emulator.sender import FunctionSender
 from emulator.server import Server, listen
+from emulator.session import open_session
 from emulator.settings import EmulatorSettings
 from emulator.status import functions_status
 from emulator.ticks import Gate, Ticker, always
@@ -138,7 +139,7 @@ class Emulator:
         await self._start_ticks(sender)
         routes = Routes(
             self.fleet,
-            Proxy(session, metrics),
+            Proxy(metrics),
             self.launcher,
             self.brokers,
             routes_of(self.specs),

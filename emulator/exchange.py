@@ -4,8 +4,6 @@ import time
 import uuid
 from collections.abc import Iterable
 
-from multidict import CIMultiDict
-
 from emulator.asgi import Header, Scope
 
 HOP_BY_HOP = frozenset(
@@ -13,7 +11,7 @@ HOP_BY_HOP = frozenset(
      b"trailer", b"transfer-encoding", b"upgrade")
 )  # fmt: skip
 BODYLESS = (204, 304)
-NOT_FORWARDED = HOP_BY_HOP | {b"host", b"expect"}
+NOT_FORWARDED = HOP_BY_HOP | {b"host", b"expect", b"content-length"}
 
 
 class CallHeaders:
@@ -21,26 +19,33 @@ class CallHeaders:
 
     def __init__(self, scope: Scope) -> None:
         self.began_ns = time.time_ns()
-        start = str(self.began_ns)
+        start = b"%d" % self.began_ns
         headers: list[Header] = scope["headers"]
         named = _named_by_connection(headers)
-        self.forwarded: CIMultiDict[str] = CIMultiDict()
-        host = ""
-        for name, value in headers:
-            if name == b"host":
-                host = value.decode("latin-1")
-            if name not in NOT_FORWARDED and name not in named:
-                self.forwarded.add(name.decode("latin-1"), value.decode("latin-1"))
-        self.forwarded.add("X-Start-Time", start)
-        self.added: list[Header] = [(b"x-start-time", start.encode())]
-        if "x-call-id" not in self.forwarded:
-            call_id = str(uuid.uuid4())
-            self.forwarded["X-Call-Id"] = call_id
-            self.added.append((b"x-call-id", call_id.encode()))
-        if "x-forwarded-for" not in self.forwarded and scope.get("client"):
-            self.forwarded["X-Forwarded-For"] = "{}:{}".format(*scope["client"])
-        if "x-forwarded-host" not in self.forwarded:
-            self.forwarded["X-Forwarded-Host"] = host
+        self._given = dict(headers)
+        self.forwarded = [each for each in headers if each[0] not in NOT_FORWARDED and each[0] not in named]
+        passed = {name for name, _ in self.forwarded}
+        self.forwarded.append((b"x-start-time", start))
+        self.added: list[Header] = [(b"x-start-time", start)]
+        if b"x-call-id" not in passed:
+            call_id = (b"x-call-id", str(uuid.uuid4()).encode())
+            self.forwarded.append(call_id)
+            self.added.append(call_id)
+        if b"x-forwarded-for" not in passed and scope.get("client"):
+            self.forwarded.append((b"x-forwarded-for", "{}:{}".format(*scope["client"]).encode()))
+        if b"x-forwarded-host" not in passed:
+            self.forwarded.append((b"x-forwarded-host", self._given.get(b"host", b"")))
+
+    def given(self, name: bytes) -> str | None:
+        """As the caller sent it; the name in lower case."""
+        value = self._given.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def length(self) -> int | None:
+        """Of the body, where the caller declared it."""
+        declared = self._given.get(b"content-length")
+        return None if declared is None else int(declared)
 
     def seconds(self) -> float:
         return (time.time_ns() - self.began_ns) / 1e9
@@ -53,15 +58,15 @@ class CallHeaders:
         kept = end_to_end(upstream)
         names = {name for name, _ in kept}
         if b"content-type" not in names and status not in BODYLESS:
-            kept.append((b"content-type", self.forwarded.get("content-type", "text/plain").encode("latin-1")))
+            kept.append((b"content-type", self._given.get(b"content-type", b"text/plain")))
         return [*kept, *(self.added if b"x-duration-seconds" in names else self.ours())]
 
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
-    """Without those that concern one connection only."""
-    lowered = [(name.lower(), value) for name, value in headers]
-    named = _named_by_connection(lowered)
-    return [(name, value) for name, value in lowered if name not in HOP_BY_HOP and name not in named]
+    """Without those that concern one connection only. Names must be in lower case."""
+    headers = tuple(headers)
+    named = _named_by_connection(headers)
+    return [(name, value) for name, value in headers if name not in HOP_BY_HOP and name not in named]
 
 
 def _named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from emulator.processes import Process
+from emulator.upstream.pool import Pool
 
 State = Literal["starting", "ready", "draining", "gone"]
 
@@ -33,6 +34,7 @@ class Replica:
         self.in_flight = 0
         self.empty = asyncio.Event()
         self.base_url = f"http://127.0.0.1:{port}"
+        self.pool = Pool(port)
         self._scratch = scratch
         self._began_s = began_s
         self._spawned_s = time.monotonic()
@@ -72,6 +74,7 @@ class Replica:
         await self.process.stop(grace_s)
 
     def clean_up(self) -> None:
+        self.pool.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 

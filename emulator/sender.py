@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
 from typing import Literal
 
 import aiohttp
@@ -11,7 +12,10 @@ from yarl import URL
 from emulator.activator import Closed, QueueFull
 from emulator.broker.ports import Answer, FunctionDestination, Headers, Unreachable, UriDestination
 from emulator.fleet import Fleet
+from emulator.replica import Replica
 from emulator.revision import Revision
+from emulator.upstream.exchange import Exchange
+from emulator.upstream.request import Request
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -47,9 +51,8 @@ class FunctionSender:
             async with asyncio.timeout(revision.spec.resources.timeout_s):
                 activator, replica = await revision.admit()
                 try:
-                    return await self._request(method, replica.base_url + path, headers, body)
+                    return await _ask(replica, method, path, headers, body)
                 finally:
-                    replica.answered()
                     activator.release(replica)
         except Closed:
             return Answer(404)
@@ -66,18 +69,27 @@ class FunctionSender:
             data=io.BytesIO(body) if body else None,
             allow_redirects=False,
         ) as response:
-            content = await _bounded(response)
+            content = await _bounded(response.content.iter_any())
             lowered = [
                 (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.raw_headers
             ]
             return Answer(response.status, lowered, content)
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _ask(replica: Replica, method: str, path: str, headers: Headers, body: bytes) -> Answer:
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    async with Exchange(replica.pool, Request(method.encode(), path.encode(), encoded, body)) as exchange:
+        replica.answered()
+        content = await _bounded(exchange.pieces())
+        told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in exchange.headers]
+        return Answer(exchange.status, told, content)
+
+
+async def _bounded(pieces: AsyncIterator[bytes]) -> bytes:
     """Raises `ValueError` for an answer that is too long, or for ever."""
-    pieces = bytearray()
-    async for piece in response.content.iter_any():
-        pieces += piece
-        if len(pieces) > MAX_ANSWER_BYTES:
+    content = bytearray()
+    async for piece in pieces:
+        content += piece
+        if len(content) > MAX_ANSWER_BYTES:
             raise ValueError("the answer is too long")
-    return bytes(pieces)
+    return bytes(content)

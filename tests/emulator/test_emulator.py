@@ -107,6 +107,18 @@ async def test_a_thousand_functions_at_zero_cost_nothing(start: Start) -> None:
     assert process.cpu_times().user - before < 0.5
 
 
+async def test_a_thousand_functions_at_zero_need_little_memory_and_no_process(tmp_path: Path) -> None:
+    stack = write_stack(tmp_path, {f"f{number}": {"fprocess": command()} for number in range(1000)})
+    emulator, _ = await asyncio.to_thread(_separate_emulator, stack, tmp_path / "data")
+    process = psutil.Process(emulator.pid)
+    try:
+        assert process.children(recursive=True) == []
+        assert process.memory_info().rss < 200e6
+    finally:
+        emulator.terminate()
+        await asyncio.to_thread(emulator.wait, 20)
+
+
 @pytest.fixture
 async def redis_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     folder = tmp_path_factory.mktemp("r")

@@ -84,6 +84,14 @@ async def test_a_large_body_arrives_whole(start: Start) -> None:
         assert (await response.json(content_type=None))["size"] == 5_000_000
 
 
+async def test_a_function_may_refuse_a_body_without_reading_it(start: Start) -> None:
+    platform = await start({"echo": {}})
+    for _ in range(10):
+        body = io.BytesIO(b"x" * 30_000_000)
+        async with platform.session.post(platform.url("/function/echo/refuse"), data=body) as response:
+            assert (response.status, await response.text()) == (413, "too much")
+
+
 async def test_a_replica_that_dies_answers_502_and_is_replaced(start: Start) -> None:
     platform = await start({"echo": {}})
     status, body = await platform.get("/function/echo")

@@ -110,7 +110,7 @@ class AsyncCalls:
                 url, headers=headers, data=_payload(call.body), allow_redirects=False
             ) as response:
                 body = await _bounded(response)
-                told = end_to_end(response.raw_headers)
+                told = end_to_end((name.lower(), value) for name, value in response.raw_headers)
                 return Answer(response.status, _text(told), body)
         except (aiohttp.ClientError, OSError, ValueError):
             return Answer(503, (), b"")
@@ -139,9 +139,7 @@ class AsyncCalls:
 
 def forwarded(headers: Iterable[Header]) -> tuple[tuple[str, str], ...]:
     """What of a submission goes to the function."""
-    return _text(
-        (name, value) for name, value in end_to_end(headers) if name not in NOT_FORWARDED and name != b"content-length"
-    )
+    return _text((name, value) for name, value in end_to_end(headers) if name not in NOT_FORWARDED)
 
 
 def _without_ours(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -88,6 +88,11 @@ async def _forever(scope: Scope, receive: Receive, send: Send) -> None:
     print("the caller went away", flush=True)
 
 
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """Before it has read anything, and closes."""
+    await _answer(send, 413, b"too much", (b"content-length", b"8"), (b"connection", b"close"))
+
+
 async def _half(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
     await send({"type": "http.response.body", "body": b"half", "more_body": True})
@@ -126,6 +131,7 @@ _ACTIONS = {
     "stream": _stream,
     "forever": _forever,
     "half": _half,
+    "refuse": _refuse,
     "die": _die,
     "fork": _fork,
     "say": _say,
