@@ -71,11 +71,11 @@ def _show(platform: Platform, site: str, pages: dict[str, Page], searches: Seque
     if platform.sluice("up", "--detach").returncode:
         return 1
     print(f"\ndemo: indexing {len(pages)} pages of {site}", flush=True)
-    with tempfile.NamedTemporaryFile("w", suffix=".urls") as urls:
-        urls.write("\n".join(site + path for path in pages))
-        urls.flush()
-        if platform.sluice("ingest", "--corpus", "demo", "--wait", "--from-file", urls.name).returncode not in (0, 3):
-            return 1
+    # In the platform's own folder, which goes with it, whenever we are interrupted.
+    urls = platform.data_dir / "demo.urls"
+    urls.write_text("\n".join(site + path for path in pages))
+    if platform.sluice("ingest", "--corpus", "demo", "--wait", "--from-file", str(urls)).returncode not in (0, 3):
+        return 1
     for query in searches:
         print(f"\n$ sluice search --corpus demo -k 3 {query!r}", flush=True)
         platform.sluice("search", "--corpus", "demo", "-k", "3", query)
