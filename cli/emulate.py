@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from cli import data_dir, foreground, running, sources, target
@@ -36,6 +37,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="a broker says 202 once the event is on disk, or (imc-sync) once all is delivered (default: durable)",
     )
     parser.add_argument(
+        "--edition", choices=("ce", "pro"), default="pro", help="of OpenFaaS, Community or Pro (default: pro)"
+    )
+    parser.add_argument(
         "--broker-ttl", type=_hops, default=DEFAULT_TTL, metavar="N", help="hops of an event (default: %(default)s)"
     )
 
@@ -54,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
         raise CommandFailed(error.message, exit_code=2) from error
     for file, notice in project.notices:
         say(f"warning: {file.name}: {notice.field}: {notice.message}")
-    settings = EmulatorSettings.read(
-        Environment(os.environ), stack_file=stack or sources.STACK, data_dir=folder, port=port
+    settings = replace(
+        EmulatorSettings.read(Environment(os.environ), stack_file=stack or sources.STACK, data_dir=folder, port=port),
+        edition=args.edition,
     )
     emulator = Emulator(settings, project.eventing, specs=project.functions, ack=args.broker_ack, ttl=args.broker_ttl)
     with data_dir.owned(folder), running.announced(folder, port):

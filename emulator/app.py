@@ -19,11 +19,12 @@ from emulator.gate import SqlGate
 from emulator.launcher import Launcher
 from emulator.leftovers import PidFile
 from emulator.manifests import FunctionSpec, read_stack
+from emulator.openfaas.asynchronous.retries import RetryPolicy, read_policy
 from emulator.openfaas.asynchronous.store import CallStore
 from emulator.openfaas.asynchronous.worker import AsyncCalls
-from emulator.openfaas.code import startable
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.setup import open_gateway
+from emulator.openfaas.startup import at_start
 from emulator.proxy import Proxy
 from emulator.routes import Routes
 from emulator.sender import FunctionSender
@@ -127,14 +128,15 @@ class Emulator:
         self.launcher = Launcher.under(settings, pids)
         stack.callback(self.launcher.close)
         session = await stack.enter_async_context(open_session())
-        self.specs, running = self._startable()
-        self.fleet = deploy(running, self.launcher, session, settings)
+        first = at_start(self.specs, settings.stack_file.parent.resolve(), settings.edition)
+        self.specs = tuple(spec for spec, _ in first)
+        self.fleet = deploy([ready for _, ready in first], self.launcher, session, settings)
         stack.push_async_callback(self.fleet.stop, settings.drain_s)
         sender = FunctionSender(self.fleet, session)
         await self._start_brokers(sender)
         metrics = Invocations()
-        calls = await self._open_calls(session)
-        gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables, calls)
+        self.calls = await self._open_calls(session)
+        gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls)
         self._own(self.fleet.run(), "scaling")
         await self._start_ticks(sender)
         routes = Routes(
@@ -151,24 +153,21 @@ class Emulator:
         await server.start()
         stack.push_async_callback(server.stop)
         stack.callback(self.launcher.end_followers)
-        calls.start()
-        stack.push_async_callback(calls.stop, settings.drain_s)
+        self.calls.start()
+        stack.push_async_callback(self.calls.stop, settings.drain_s)
         stack.push_async_callback(self.fleet.stop_workers)
         self._started = True
-
-    def _startable(self) -> tuple[tuple[FunctionSpec, ...], tuple[FunctionSpec, ...]]:
-        """The functions as they were written, without those that are not built yet, and as they run."""
-        project = self.settings.stack_file.parent.resolve()
-        pairs = [(spec, startable(spec, project)) for spec in self.specs]
-        for spec in (spec for spec, ready in pairs if ready is None):
-            _log.warning("%s is not built yet: faas-cli build --shrinkwrap --filter %s", spec.name, spec.name)
-        there = [(spec, ready) for spec, ready in pairs if ready is not None]
-        return tuple(spec for spec, _ in there), tuple(ready for _, ready in there)
 
     async def _open_calls(self, session: aiohttp.ClientSession) -> AsyncCalls:
         store, left = await CallStore.open(self.settings.data_dir / "async.db")
         self._stack.push_async_callback(store.close)
-        return AsyncCalls(store, left, session, self.settings.base_url)
+        if self.settings.edition == "ce":
+            return AsyncCalls(store, left, session, self.settings.base_url, lambda _: None, concurrency=1)
+        return AsyncCalls(store, left, session, self.settings.base_url, self._retries)
+
+    def _retries(self, function: str) -> RetryPolicy | None:
+        revision = self.fleet.find(function)
+        return None if revision is None else read_policy(revision.spec.annotations)
 
     async def _start_brokers(self, sender: FunctionSender) -> None:
         journal = self.settings.data_dir / "broker.db"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from emulator.openfaas.community import Edition
 from shared.settings import Environment
 
 DEFAULT_PORT = 8080
@@ -29,6 +30,7 @@ class EmulatorSettings:
     grace_s: float = 10.0
     drain_s: float = 10.0
     basic_auth: bool = True
+    edition: Edition = "pro"
 
     @property
     def secrets_dir(self) -> Path:

@@ -1,38 +1,26 @@
 """Rules about what OpenFaaS Community Edition refuses, or takes and does not do."""
 
-import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from emulator.lint.findings import Said
 from emulator.lint.sources import Sources
+from emulator.openfaas import community
+from emulator.openfaas.community import MOST_FUNCTIONS
 
-SCALE = "com.openfaas.scale"
-MOST_FUNCTIONS, MOST_REPLICAS, NAMESPACE = 15, 5, "openfaas-fn"
-PRO_LABELS = (f"{SCALE}.zero-duration", f"{SCALE}.target", f"{SCALE}.type")
-FOREIGN = ("amazonaws.com", "gke.io")
+NAMESPACE = "openfaas-fn"
 # Read by the commercial editions only.
 IGNORED = (
     *("com.openfaas.ready.http", "com.openfaas.health.http", "com.openfaas.retry", "com.openfaas.queue"),
     "com.openfaas.profile",
 )
-_PRIVATE_SUFFIXES = (".local", ".internal", ".localhost", ".lan", ".svc")
 
 
 def labels(sources: Sources) -> Iterator[Said]:
-    for each in sources.stack:
-        if each.labels.get(f"{SCALE}.zero", "").lower() == "true":
-            yield each.say(f"labels.{SCALE}.zero", "Community Edition refuses scale to zero")
-        for name in PRO_LABELS:
-            if name in each.labels:
-                yield each.say(f"labels.{name}", "Community Edition refuses this label")
+    yield from _of_labels(sources, community.labels)
 
 
 def scale_limits(sources: Sources) -> Iterator[Said]:
-    for each in sources.stack:
-        for name in (f"{SCALE}.min", f"{SCALE}.max"):
-            value = each.labels.get(name, "")
-            if value.isdigit() and int(value) > MOST_REPLICAS:
-                yield each.say(f"labels.{name}", f"Community Edition refuses more than {MOST_REPLICAS} replicas")
+    yield from _of_labels(sources, community.scale_limits)
 
 
 def too_many(sources: Sources) -> Iterator[Said]:
@@ -51,9 +39,8 @@ def namespaces(sources: Sources) -> Iterator[Said]:
 
 def private_images(sources: Sources) -> Iterator[Said]:
     for each in sources.stack:
-        host = registry(str(each.body.get("image") or ""))
-        if host is not None and is_private(host):
-            yield each.say("image", f"Community Edition runs public images only, and {host} is not a public registry")
+        if problem := community.image(str(each.body.get("image") or "")):
+            yield each.say("image", problem)
 
 
 def unpublished_images(sources: Sources) -> Iterator[Said]:
@@ -65,16 +52,11 @@ def unpublished_images(sources: Sources) -> Iterator[Said]:
 
 
 def topics(sources: Sources) -> Iterator[Said]:
-    for each in sources.stack:
-        if "," in each.annotations.get("topic", ""):
-            yield each.say("annotations.topic", "Community Edition takes one topic")
+    yield from _of_annotations(sources, community.topics)
 
 
 def foreign_annotations(sources: Sources) -> Iterator[Said]:
-    for each in sources.stack:
-        for key in each.annotations:
-            if any(domain in key for domain in FOREIGN):
-                yield each.say(f"annotations.{key}", "Community Edition refuses annotations of cloud providers")
+    yield from _of_annotations(sources, community.foreign_annotations)
 
 
 def ignored(sources: Sources) -> Iterator[Said]:
@@ -88,17 +70,13 @@ def ignored(sources: Sources) -> Iterator[Said]:
             yield each.say("annotations.schedule", "the connector of Community Edition keeps no more than one schedule")
 
 
-def registry(image: str) -> str | None:
-    """The host in an image's name; None: Docker Hub."""
-    first, slash, _ = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else None
+def _of_labels(sources: Sources, rule: Callable[[Mapping[str, str]], community.Refused]) -> Iterator[Said]:
+    for each in sources.stack:
+        for name, problem in rule(each.labels):
+            yield each.say(f"labels.{name}", problem)
 
 
-def is_private(registry_host: str) -> bool:
-    name, _, port = registry_host.partition(":")
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        inside = name == "localhost" or name.endswith(_PRIVATE_SUFFIXES) or ("." not in name and bool(port))
-        return inside or (".dkr.ecr." in name and name.endswith(".amazonaws.com"))
-    return True
+def _of_annotations(sources: Sources, rule: Callable[[Mapping[str, str]], community.Refused]) -> Iterator[Said]:
+    for each in sources.stack:
+        for name, problem in rule(each.annotations):
+            yield each.say(f"annotations.{name}", problem)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
-Edition = Literal["ce", "pro"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from emulator.fields import documents
 from emulator.knative.functions import is_service, manifest_files
 from emulator.knative.references import Holders
 from emulator.knative.service import read_service
-from emulator.lint.findings import Edition, Finding, Said
+from emulator.lint.findings import Finding, Said
 from emulator.lint.sources import (
     BrokerSource,
     PingSourceSource,
@@ -24,6 +24,7 @@ from emulator.lint.sources import (
     mapping,
 )
 from emulator.manifests import CLASS_LABEL, load_yaml, read_stack
+from emulator.openfaas.community import Edition
 from emulator.project import classes_beside
 from shared.errors import InvalidInput
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from emulator.lint import community, events, serving
-from emulator.lint.findings import Edition, Finding, Said, Severity
+from emulator.lint.findings import Finding, Said, Severity
 from emulator.lint.reading import read
 from emulator.lint.sources import Sources
+from emulator.openfaas.community import Edition
 
 Check: TypeAlias = Callable[[Sources], Iterator[Said]]
 

@@ -7,7 +7,8 @@ from typing import Any
 from emulator.broker.ports import Destination
 from emulator.eventing import Broker, PingSource, Trigger
 from emulator.knative.service import Service
-from emulator.lint.findings import Edition, Said
+from emulator.lint.findings import Said
+from emulator.openfaas.community import Edition
 
 Json = Mapping[str, Any]
 

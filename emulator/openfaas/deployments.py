@@ -12,6 +12,7 @@ import psutil
 from emulator.fleet import Fleet
 from emulator.manifests import FunctionSpec, function_spec
 from emulator.openfaas.code import CodeFinder
+from emulator.openfaas.community import Edition, refuse
 from emulator.openfaas.deployment import Deployment, parse
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.scaling import LabelDemand, ScaleLabels, read_labels
@@ -30,6 +31,7 @@ class Rules:
 
     classes: Mapping[str, ResourceClass]
     idle_s: float
+    edition: Edition = "pro"
 
 
 class Deployments:
@@ -78,6 +80,8 @@ class Deployments:
 
     def put(self, deployment: Deployment) -> None:
         """Starts it, in place of what has its name. Raises `InvalidInput`, and `NotFound` for a secret."""
+        if self._rules.edition == "ce":
+            refuse(deployment, len(self.records.keys() - {deployment.key}))
         for secret in deployment.secrets:
             if self._secrets.find(deployment.namespace, secret) is None:
                 raise NotFound("secret_missing", f'unable to fetch secrets: secrets "{secret}" not found')

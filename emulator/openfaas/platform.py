@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.openfaas.asynchronous.worker import AsyncCalls
+from emulator.openfaas.community import Edition
 from emulator.openfaas.deployments import Deployments
 from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.namespaces import Namespaces
@@ -20,3 +21,4 @@ class Platform:
     secrets: SecretFiles
     metrics: Invocations
     calls: AsyncCalls
+    edition: Edition

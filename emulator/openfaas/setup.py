@@ -45,12 +45,13 @@ def open_gateway(
         file,
         state,
         metrics,
-        Rules(_classes(settings.classes_file), settings.idle_s),
+        Rules(_classes(settings.classes_file), settings.idle_s, settings.edition),
         queued=lambda key: calls.queued(key) + calls.queued(full_name(key)),
     )
     deployments.restore(specs, _records(settings.stack_file, specs, variables))
     namespaces = Namespaces(state, file, (spec.namespace for spec in specs))
-    return Gateway(Platform(fleet, launcher, deployments, namespaces, secrets, metrics, calls), credentials)
+    platform = Platform(fleet, launcher, deployments, namespaces, secrets, metrics, calls, settings.edition)
+    return Gateway(platform, credentials)
 
 
 class _Stack:

@@ -31,10 +31,11 @@ _COLUMNS = """key, call_id, function, target, headers, body, callback, state, at
     submitted_s, started_s, ended_s, status, answer_headers, answer, callback_outcome"""
 _INSERT = """INSERT INTO calls (key, call_id, function, target, headers, body, callback, state, submitted_s)
     VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?)"""
-_TRIM = """DELETE FROM calls WHERE state = 'completed' AND key NOT IN
-    (SELECT key FROM calls WHERE state = 'completed' ORDER BY ended_s DESC LIMIT ?)"""
+_OVER = "('completed', 'cancelled')"
+_TRIM = f"""DELETE FROM calls WHERE state IN {_OVER} AND key NOT IN
+    (SELECT key FROM calls WHERE state IN {_OVER} ORDER BY ended_s DESC LIMIT ?)"""  # noqa: S608
 
-State = Literal["queued", "running", "answered", "completed"]
+State = Literal["queued", "running", "answered", "completed", "cancelled"]
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -103,19 +104,26 @@ class CallStore:
         return key
 
     async def started(self, key: int, now_s: float) -> None:
-        sql = "UPDATE calls SET state = 'running', attempts = attempts + 1, started_s = ? WHERE key = ?"
-        await self._write(sql, (now_s, key))
+        await self._change("state = 'running', attempts = attempts + 1, started_s = ?", (now_s,), key)
+
+    async def postponed(self, key: int) -> None:
+        """It is to be made once more."""
+        await self._change("state = 'queued'", (), key)
+
+    async def cancelled(self, key: int, now_s: float) -> None:
+        """Whatever is written of it later is not."""
+        await self._change("state = 'cancelled', ended_s = ?, body = x''", (now_s,), key)
+        await self._trim(True)
 
     async def answered(self, key: int, answer: Answer, now_s: float, *, final: bool) -> None:
         """The body of the request is not needed any longer."""
-        sql = """UPDATE calls SET state = ?, ended_s = ?, status = ?, answer_headers = ?, answer = ?, body = x''
-            WHERE key = ?"""
-        state = "completed" if final else "answered"
-        await self._write(sql, (state, now_s, answer.status, json.dumps(answer.headers), answer.body, key))
+        state, headers = "completed" if final else "answered", json.dumps(answer.headers)
+        columns = "state = ?, ended_s = ?, status = ?, answer_headers = ?, answer = ?, body = x''"
+        await self._change(columns, (state, now_s, answer.status, headers, answer.body), key)
         await self._trim(final)
 
     async def called_back(self, key: int, outcome: str) -> None:
-        await self._write("UPDATE calls SET state = 'completed', callback_outcome = ? WHERE key = ?", (outcome, key))
+        await self._change("state = 'completed', callback_outcome = ?", (outcome,), key)
         await self._trim(True)
 
     async def load(self, key: int) -> StoredCall | None:
@@ -130,6 +138,10 @@ class CallStore:
             await asyncio.wait([self._writing])
         await asyncio.get_running_loop().run_in_executor(self._writer, self._database.close)
         self._writer.shutdown(wait=False)
+
+    async def _change(self, columns: str, values: Sequence[object], key: int) -> None:
+        sql = f"UPDATE calls SET {columns} WHERE key = ? AND state <> 'cancelled'"  # noqa: S608 - the columns are ours
+        await self._write(sql, (*values, key))
 
     async def _trim(self, ended: bool) -> None:
         self._completed += ended
@@ -172,7 +184,8 @@ def _open(path: Path) -> tuple[sqlite3.Connection, int, list[tuple[int, str]]]:
     try:
         database.executescript(_SETUP)
         last = database.execute("SELECT coalesce(max(key), 0) FROM calls").fetchone()[0]
-        left = database.execute("SELECT key, function FROM calls WHERE state <> 'completed' ORDER BY key").fetchall()
+        sql = f"SELECT key, function FROM calls WHERE state NOT IN {_OVER} ORDER BY key"  # noqa: S608
+        left = database.execute(sql).fetchall()
     except BaseException:
         database.close()
         raise

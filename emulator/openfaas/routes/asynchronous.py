@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from emulator.asgi import Header
 from emulator.openfaas.asynchronous.store import Answer, StoredCall, Submission
 from emulator.openfaas.asynchronous.worker import forwarded
-from emulator.openfaas.call import Call, Reply, as_json, error
+from emulator.openfaas.call import ACCEPTED, METHOD_NOT_ALLOWED, Call, Reply, as_json, error
+from emulator.openfaas.community import MOST_ASYNC_BYTES
 from emulator.openfaas.platform import Platform
 
 
@@ -25,13 +26,16 @@ async def submit(platform: Platform, call: Call) -> Reply:
     if problem := _problem(callback):
         refused = error(400, problem)
         return Reply(400, refused.body, headers=(*refused.headers, *told))
+    body = await call.body()
+    if platform.edition == "ce" and len(body) > MOST_ASYNC_BYTES:
+        return error(500, f"the body is over {MOST_ASYNC_BYTES} bytes, the most that Community Edition queues")
     headers = forwarded([*call.scope["headers"], *told])
     submission = Submission(
         call_id=call_id.decode("latin-1"),
         function=call.path["name"],
         target=_target(call),
         headers=headers,
-        body=await call.body(),
+        body=body,
         callback=callback or None,
         submitted_s=time.time(),
     )
@@ -40,6 +44,16 @@ async def submit(platform: Platform, call: Call) -> Reply:
     except sqlite3.Error as failure:
         return error(500, f"the call could not be stored: {failure}")
     return Reply(202, headers=told)
+
+
+async def cancel(platform: Platform, call: Call) -> Reply:
+    """By call id. Without such a call, as a gateway that cannot cancel any."""
+    found = await platform.calls.store.find(call.path["name"])
+    if found is None or platform.edition == "ce":
+        return METHOD_NOT_ALLOWED
+    if not await platform.calls.cancel(found):
+        return error(409, f"call {found.submission.call_id} is over")
+    return ACCEPTED
 
 
 async def status(platform: Platform, call: Call) -> Reply:

@@ -11,6 +11,8 @@ from shared.errors import SluiceError
 
 
 async def list_functions(platform: Platform, call: Call) -> Reply:
+    if platform.edition == "ce" and call.namespace not in platform.namespaces:
+        return error(400, f"namespace must be: {', '.join(platform.namespaces.names())}")
     return as_json(200, listed(platform, call.namespace, for_cli=call.header(b"user-agent").startswith(b"faas-cli/")))
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.openfaas.call import ACCEPTED, Call, Refused, Reply, as_json, error, text_of
+from emulator.openfaas.call import ACCEPTED, METHOD_NOT_ALLOWED, Call, Refused, Reply, as_json, error, text_of
 from emulator.openfaas.namespaces import Namespace
 from emulator.openfaas.platform import Platform
 
@@ -16,6 +16,7 @@ async def list_namespaces(platform: Platform, call: Call) -> Reply:
 
 
 async def create(platform: Platform, call: Call) -> Reply:
+    _allowed(platform)
     body = await call.json()
     name = text_of(body, "name") or call.path.get("name", "")
     if not _NAME.fullmatch(name):
@@ -31,6 +32,7 @@ async def get(platform: Platform, call: Call) -> Reply:
 
 
 async def update(platform: Platform, call: Call) -> Reply:
+    _allowed(platform)
     name = _known(platform, call)
     platform.namespaces.put(_namespace(name, await call.json()))
     return ACCEPTED
@@ -38,6 +40,7 @@ async def update(platform: Platform, call: Call) -> Reply:
 
 async def remove(platform: Platform, call: Call) -> Reply:
     """With its functions and secrets."""
+    _allowed(platform)
     name = _known(platform, call)
     if platform.namespaces.given(name):
         return error(400, f"namespace {name} cannot be removed")
@@ -47,6 +50,11 @@ async def remove(platform: Platform, call: Call) -> Reply:
         platform.secrets.remove(name, secret)
     platform.namespaces.remove(name)
     return ACCEPTED
+
+
+def _allowed(platform: Platform) -> None:
+    if platform.edition == "ce":
+        raise Refused(METHOD_NOT_ALLOWED)
 
 
 def _known(platform: Platform, call: Call) -> str:

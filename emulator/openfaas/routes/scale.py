@@ -20,7 +20,8 @@ async def scale(platform: Platform, call: Call) -> Reply:
     if replicas < 0:
         return error(400, "replicas must be 0 or more")
     _, revision = found
-    revision.scale_to(min(replicas, max(1, revision.spec.max_scale)))
+    least = 1 if platform.edition == "ce" else 0
+    revision.scale_to(max(least, min(replicas, max(1, revision.spec.max_scale))))
     return ACCEPTED
 
 

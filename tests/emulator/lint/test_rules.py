@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from emulator.lint.findings import Edition, Finding
+from emulator.lint.findings import Finding
 from emulator.lint.rules import RULES, lint
+from emulator.openfaas.community import Edition
 from tests.cli.test_emulate import BROKER, trigger
 from tests.emulator.knative.test_service import SPEC, changed, manifest
 

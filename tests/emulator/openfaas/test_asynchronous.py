@@ -2,59 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import pytest
-from aiohttp import web
 
 from emulator.app import Emulator, EmulatorSettings
 from tests import shared_data
 from tests.emulator.conftest import Platform, command, write_stack
+from tests.emulator.openfaas.callback import Callback
 from tests.emulator.openfaas.conftest import Open
 from tests.emulator.openfaas.world import Client
-
-
-class Callback:
-    """Somewhere to be called back at, and what came."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.came: asyncio.Queue[tuple[str, dict[str, str], bytes]] = asyncio.Queue()
-
-    async def handle(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.came.put_nowait((request.path_qs, headers, await request.read()))
-        return web.Response(status=204)
-
-    async def next(self) -> tuple[str, dict[str, str], bytes]:
-        async with asyncio.timeout(10):
-            return await self.came.get()
-
-
-@pytest.fixture
-async def callback() -> AsyncIterator[Callback]:
-    heard = Callback("")
-    app = web.Application()
-    app.router.add_post("/cb", heard.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    heard.url = f"http://127.0.0.1:{runner.addresses[0][1]}/cb"
-    yield heard
-    await runner.cleanup()
-
-
-async def ended(client: Client, call_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(10):
-        while True:
-            told: dict[str, Any] = await client.json(f"/system/async/{call_id}")
-            if told["state"] == "completed":
-                return told
-            await asyncio.sleep(0.02)
 
 
 async def test_a_call_is_made_later_and_its_callback_told(opened: Open, callback: Callback) -> None:
@@ -82,7 +39,7 @@ async def test_the_caller_s_own_id_is_kept_and_not_repeated(opened: Open, callba
     _, headers, body = await callback.next()
     assert (headers["x-call-id"], headers["x-function-status"], body) == ("my-id", "418", b"as asked")
     assert headers["x-function-name"] == "echo.openfaas-fn"
-    told = await ended(client, "my-id")
+    told = await client.ended("my-id")
     assert (told["status"], told["callback"]) == (418, {"url": callback.url, "outcome": "204"})
 
 
@@ -98,16 +55,16 @@ async def test_status_and_result_by_call_id(opened: Open) -> None:
     client = await opened()
     await client.deploy("catty", envProcess="cat")
     answer = await client.answer("POST", "/async-function/catty", b"kept", Content_Type="text/plain")
-    told = await ended(client, answer.headers["X-Call-Id"])
+    told = await client.ended(answer.headers["X-Call-Id"])
     assert (told["function"], told["status"], told["attempts"]) == ("catty", 200, 1)
     assert (told["result"]["body"], told["result"]["headers"]["content-type"]) == ("kept", "text/plain")
     assert told["submittedAt"] <= told["startedAt"] <= told["endedAt"]
     assert (await client.call("GET", "/system/async/nobody"))[0] == 404
     assert (await client.answer("GET", "/system/async/nobody", Authorization="")).status == 401
     long = await client.answer("POST", "/async-function/catty", b"z" * 2_000_000)
-    assert len((await ended(client, long.headers["X-Call-Id"]))["result"]["body"]) == 2_000_000
+    assert len((await client.ended(long.headers["X-Call-Id"]))["result"]["body"]) == 2_000_000
     binary = await client.answer("POST", "/async-function/catty", b"\xff\xfe")
-    assert (await ended(client, binary.headers["X-Call-Id"]))["result"]["bodyBase64"] == "//4="
+    assert (await client.ended(binary.headers["X-Call-Id"]))["result"]["bodyBase64"] == "//4="
 
 
 async def test_calls_run_beside_each_other(opened: Open, callback: Callback) -> None:
@@ -150,4 +107,4 @@ async def test_what_was_not_finished_is_finished_after_a_restart(tmp_path: Path,
     async with Emulator(settings) as emulator, aiohttp.ClientSession() as session:
         client = Client(Platform(emulator, session), tmp_path / "data")
         assert (await callback.next())[1]["x-function-status"] == "200"
-        assert (await ended(client, "slow"))["attempts"] == 2
+        assert (await client.ended("slow"))["attempts"] == 2

@@ -1,5 +1,6 @@
 """A client of the REST contract, and a project whose code is found in every way there is."""
 
+import asyncio
 import base64
 import io
 import json
@@ -51,6 +52,16 @@ class Client:
         status, body = await self.call("GET", target)
         assert status == 200, body
         return json.loads(body)
+
+    async def ended(self, call_id: str, **wanted: object) -> dict[str, Any]:
+        """What is told of an asynchronous call once it is over, or once it is as wanted."""
+        wanted = wanted or {"state": "completed"}
+        async with asyncio.timeout(10):
+            while True:
+                told: dict[str, Any] = await self.json(f"/system/async/{call_id}")
+                if told.items() >= wanted.items():
+                    return told
+                await asyncio.sleep(0.02)
 
     async def deploy(self, service: str, image: str = "functions/alpine:latest", **fields: Any) -> None:
         body = {"service": service, "image": image, "labels": {}, "annotations": {}, **fields}
