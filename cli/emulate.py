@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from cli import data_dir, foreground, running, sources, target
+from cli import data_dir, development, foreground, running, sources, target
 from cli.failure import CommandFailed
 from cli.foreground import say
 from cli.text import clean
@@ -30,6 +30,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("emulate", help="run the functions and triggers of any project, and nothing else")
     sources.add_arguments(parser)
     target.add_arguments(parser)
+    development.add_arguments(parser)
     parser.add_argument(
         "--broker-ack",
         choices=("durable", "imc-sync"),
@@ -58,10 +59,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandFailed(error.message, exit_code=2) from error
     for file, notice in project.notices:
         say(f"warning: {file.name}: {notice.field}: {notice.message}")
-    settings = replace(
-        EmulatorSettings.read(Environment(os.environ), stack_file=stack or sources.STACK, data_dir=folder, port=port),
-        edition=args.edition,
-    )
+    read = EmulatorSettings.read(Environment(os.environ), stack_file=stack or sources.STACK, data_dir=folder, port=port)
+    settings = replace(development.applied(args, read), edition=args.edition)
     emulator = Emulator(settings, project.eventing, specs=project.functions, ack=args.broker_ack, ttl=args.broker_ttl)
     with data_dir.owned(folder), running.announced(folder, port):
         return foreground.run(_emulate(emulator, port))

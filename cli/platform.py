@@ -27,14 +27,16 @@ from shared.store.store import Store
 
 READY_S = 120.0
 
+Chosen = Callable[[EmulatorSettings], EmulatorSettings]
 
-def run_platform(folder: Path, port: int, report_ready: Callable[[], None]) -> int:
+
+def run_platform(folder: Path, port: int, chosen: Chosen, report_ready: Callable[[], None]) -> int:
     """Until it is told to stop. The first signal stops in order, a second one at once."""
     logs.setup("emulator", logging.WARNING)
-    return foreground.run(_platform(folder, port, report_ready))
+    return foreground.run(_platform(folder, port, chosen, report_ready))
 
 
-async def _platform(folder: Path, port: int, report_ready: Callable[[], None]) -> None:
+async def _platform(folder: Path, port: int, chosen: Chosen, report_ready: Callable[[], None]) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         say(f"starting Postgres and Redis in {folder}")
@@ -42,7 +44,7 @@ async def _platform(folder: Path, port: int, report_ready: Callable[[], None]) -
         await migrate(services.database_url)
         key_made = await _register_key(folder, services.database_url)
         say("starting the functions")
-        emulator = await stack.enter_async_context(_emulator(folder, port, services))
+        emulator = await stack.enter_async_context(_emulator(folder, port, services, chosen))
         stop = asyncio.Event()
         run = asyncio.create_task(emulator.run(stop), name="emulator")
         stack.push_async_callback(_end, run)
@@ -52,7 +54,7 @@ async def _platform(folder: Path, port: int, report_ready: Callable[[], None]) -
         await run
 
 
-def _emulator(folder: Path, port: int, services: Services) -> Emulator:
+def _emulator(folder: Path, port: int, services: Services, chosen: Chosen) -> Emulator:
     environment = platform_environment(
         port=port,
         database_url=services.database_url,
@@ -60,7 +62,7 @@ def _emulator(folder: Path, port: int, services: Services) -> Emulator:
         object_store_url=services.object_store_url,
     )
     read = EmulatorSettings.read(Environment(os.environ), stack_file=ROOT / "stack.yml", data_dir=folder, port=port)
-    settings = replace(read, extra_env=environment, redis_url=services.redis_url)
+    settings = replace(chosen(read), extra_env=environment, redis_url=services.redis_url)
     triggers = eventing.load(ROOT / "triggers")
     return Emulator(settings, triggers, more_status=lambda: {"services": services.status()})
 

@@ -4,6 +4,7 @@ import argparse
 import http.client
 import json
 import re
+import statistics
 import sys
 from typing import Any
 
@@ -74,6 +75,7 @@ def _function(said: dict[str, Any]) -> dict[str, Any]:
         "in_flight": said["in_flight"],
         "invocations": said["invocations"],
         "reason": said["reason"],
+        "cold_starts": said["cold_starts"],
     }
 
 
@@ -91,10 +93,25 @@ def _replicas(function: dict[str, Any]) -> str:
     return (count if all_of_them else "at zero") + (f"  ({function['reason']})" if function["reason"] else "")
 
 
+def _cold_start(function: dict[str, Any]) -> str:
+    """The last one, and what they take on average where there were several."""
+    starts = function["cold_starts"]
+    if not starts:
+        return ""
+    last = starts[-1]
+    byte = f", first byte {last['first_byte_ms']:.0f} ms" if last["first_byte_ms"] is not None else ""
+    mean = statistics.fmean(start["ready_ms"] for start in starts)
+    average = f"; mean of the last {len(starts)}: ready {mean:.0f} ms" if len(starts) > 1 else ""
+    said = f"spawn {last['spawn_ms']:.0f} ms, ready {last['ready_ms']:.0f} ms{byte}{average}"
+    return f"    cold start ({last['how']}): {said}"
+
+
 def _print(state: dict[str, Any]) -> None:
     ready = "ready" if state["ready"] else "not ready yet"
     print(f"{ready} on port {state['port']}, pid {state['pid']}, data in {state['data_dir']}")
     for function in state["functions"]:
         print(f"  {function['name']:<16} {_replicas(function)}")
+        if start := _cold_start(function):
+            print(start)
     for stage, count in state["queues"].items():
         print(f"  waiting to {stage}: {plural(count, 'document')}")

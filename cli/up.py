@@ -8,9 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from cli import data_dir, running, target
+from cli import data_dir, development, running, target
 from cli.failure import CommandFailed
 
 READY_FD = "SLUICE_READY_FD"
@@ -20,6 +21,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser("up", help="start a platform on this machine")
     parser.add_argument("--detach", action="store_true", help="leave it running behind, and return when it is ready")
     target.add_arguments(parser)
+    development.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
     refuse_second(folder)
     refuse_taken(port)
     if args.detach:
-        return _detach(folder, port)
+        return _detach(folder, port, development.again(args))
     with data_dir.owned(folder), running.announced(folder, port):
         from cli.platform import run_platform  # noqa: PLC0415
 
-        return run_platform(folder, port, _ready_reporter())
+        return run_platform(folder, port, partial(development.applied, args), _ready_reporter())
 
 
 def refuse_second(folder: Path) -> None:
@@ -54,11 +56,11 @@ def refuse_taken(port: int, host: str = "127.0.0.1") -> None:
             raise CommandFailed(f"port {port} cannot be used: {reason}{who}. Choose another with --port.") from None
 
 
-def _detach(folder: Path, port: int) -> int:
+def _detach(folder: Path, port: int, options: list[str]) -> int:
     log = folder / "logs" / "platform.log"
     start = log.stat().st_size if log.exists() else 0
     ours, theirs = os.pipe()
-    command = [sys.executable, "-m", "cli.main", "up", "--data-dir", str(folder), "--port", str(port)]
+    command = [sys.executable, "-m", "cli.main", "up", "--data-dir", str(folder), "--port", str(port), *options]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

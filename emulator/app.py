@@ -127,6 +127,7 @@ class Emulator:
         await asyncio.to_thread(pids.end_leftovers)
         self.launcher = Launcher.under(settings, pids)
         stack.callback(self.launcher.close)
+        stack.push_async_callback(self.launcher.templates.stop)
         session = await stack.enter_async_context(open_session())
         first = at_start(self.specs, settings.stack_file.parent.resolve(), settings.edition)
         self.specs = tuple(spec for spec, _ in first)

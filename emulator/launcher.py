@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from emulator.cold_starts import ColdStart, ColdStarts, How
 from emulator.knative.references import PORT
 from emulator.leftovers import PidFile
 from emulator.logs import RotatingLog
@@ -22,19 +23,32 @@ from emulator.replica import Replica
 from emulator.secret_files import SecretFiles
 from emulator.secret_mount import supported_mount
 from emulator.settings import EmulatorSettings
+from emulator.template.command import PythonCommand
+from emulator.template.template import Job
+from emulator.template.templates import Templates
 from shared.errors import Permanent
 
 # Below what kernels hand out to outgoing connections, which could take a port between our look and the replica's bind.
 PORTS = range(20_000, 32_000)
 PASSED_ON = ("HOME", "LANG", "TZ")
+# The log of what the emulator itself did; also who speaks in a function's log when it is not the function.
+EMULATOR = "emulator"
 
 
 class Launcher:
     """Raises `Permanent` when a replica cannot even be started: no such command, a secret that is missing."""
 
     def __init__(
-        self, *, secrets: SecretFiles, scratch_dir: Path, logs_dir: Path, extra_env: Mapping[str, str], pids: PidFile
+        self,
+        *,
+        secrets: SecretFiles,
+        scratch_dir: Path,
+        logs_dir: Path,
+        extra_env: Mapping[str, str],
+        pids: PidFile,
+        cold_start: How,
     ) -> None:
+        self.cold_starts = ColdStarts()
         self._secrets = secrets
         self._scratch_dir = scratch_dir
         self._logs_dir = logs_dir
@@ -43,6 +57,7 @@ class Launcher:
         self._logs: dict[str, RotatingLog] = {}
         self._ports: set[int] = set()
         self._mount = supported_mount()
+        self.templates = Templates(pids, say=self.say, write=self._write, enabled=cold_start == "template")
 
     @classmethod
     def under(cls, settings: EmulatorSettings, pids: PidFile) -> Self:
@@ -55,6 +70,7 @@ class Launcher:
             logs_dir=settings.logs_dir,
             extra_env=settings.extra_env,
             pids=pids,
+            cold_start=settings.cold_start,
         )
 
     def log_of(self, function: str) -> RotatingLog:
@@ -69,17 +85,27 @@ class Launcher:
         port = free_port(self._ports)
         try:
             secrets = self._private_secrets(spec, scratch / "secrets")
-            process = self._spawn(spec, name, self._environment(spec, name, port, secrets), secrets)
+            process, how = self._spawn(spec, name, self._environment(spec, name, port, secrets), secrets)
         except BaseException as exc:
             shutil.rmtree(scratch, ignore_errors=True)
             if isinstance(exc, OSError):
                 raise Permanent("cannot_start", f"{spec.name} cannot be given its files: {exc.strerror}") from exc
             raise
-        replica = Replica(name, port, process, scratch, began_s)
+        tell = partial(self._tell_of_start, spec.key, name)
+        replica = Replica(name, port, process, scratch, began_s, tell, how=how)
         self._ports.add(port)
         self._pids.add(process)
         process.exited.add_done_callback(lambda _: self._forget(replica))
         return replica
+
+    def say(self, key: str, text: str) -> None:
+        """In the emulator's own log: what it did for a function."""
+        self.log_of(EMULATOR).write(key, text)
+
+    def warm(self, spec: FunctionSpec) -> None:
+        """The function will have to start again: that is to go faster, where it can."""
+        environment = self._environment(spec, "", 0, Path())
+        self.templates.warm(spec, _command(spec, environment), environment)
 
     @property
     def mounts_secrets(self) -> bool:
@@ -94,28 +120,42 @@ class Launcher:
         for log in self._logs.values():
             log.close()
 
-    def _spawn(self, spec: FunctionSpec, name: str, environment: Mapping[str, str], secrets: Path) -> Process:
+    def _spawn(
+        self, spec: FunctionSpec, name: str, environment: Mapping[str, str], secrets: Path
+    ) -> tuple[Process, How]:
         log = self.log_of(spec.key)
         command = _command(spec, environment)
+
+        def write(line: str) -> None:
+            log.write(name, line)
+
+        def job(python: PythonCommand) -> Job:
+            words = command[len(python.interpreter) :]
+            if not spec.secrets or self._mount is None:
+                return Job(words, environment, write)
+            return Job(words, environment, write, secrets, _room_beside(secrets), self._mount.flags)
+
+        forked = self.templates.fork(spec, command, environment, job)
+        if forked is not None:
+            return forked, "template"
         try:
-            return spawn(
+            process = spawn(
                 command,
                 folder=spec.folder,
                 environment=environment,
-                on_line=lambda line: log.write(name, line),
+                on_line=write,
                 before_exec=self._shown(secrets) if spec.secrets else None,
             )
         except OSError as exc:
             raise Permanent("cannot_start", f"{spec.command[0]} cannot be run: {exc.strerror}") from exc
         except subprocess.SubprocessError as exc:
             raise Permanent("cannot_start", f"{spec.name} cannot be given its secrets: {exc}") from exc
+        return process, "exec"
 
     def _shown(self, secrets: Path) -> Callable[[], None] | None:
         if self._mount is None:
             return None
-        under = secrets.with_name("under")
-        under.mkdir()
-        return partial(self._mount, secrets, under)
+        return partial(self._mount, secrets, _room_beside(secrets))
 
     def _environment(self, spec: FunctionSpec, name: str, port: int, secrets: Path) -> dict[str, str]:
         inherited = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
@@ -150,10 +190,27 @@ class Launcher:
             target.chmod(0o400)
         return folder
 
+    def _write(self, key: str, instance: str, text: str) -> None:
+        self.log_of(key).write(instance, text)
+
+    def _tell_of_start(self, key: str, replica: str, start: ColdStart) -> None:
+        if start.first_byte_ms is None:
+            self.cold_starts.ready(key, start)
+            self.say(key, f"{replica} {start.ready_in_words()}")
+        else:
+            self.cold_starts.first_byte(key, start)
+            self.say(key, f"{replica} {start.first_byte_in_words()}")
+
     def _forget(self, replica: Replica) -> None:
         self._ports.discard(replica.port)
         self._pids.remove(replica.process)
         replica.clean_up()
+
+
+def _room_beside(secrets: Path) -> Path:
+    under = secrets.with_name("under")
+    under.mkdir(exist_ok=True)
+    return under
 
 
 def _command(spec: FunctionSpec, environment: Mapping[str, str]) -> tuple[str, ...]:

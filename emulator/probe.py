@@ -10,7 +10,7 @@ from emulator.manifests import FunctionSpec
 from emulator.replica import Replica
 
 FIRST_WAIT_S = 0.01
-LONGEST_WAIT_S = 0.05
+LONGEST_WAIT_S = 0.02
 ONE_PROBE = aiohttp.ClientTimeout(total=5)
 
 

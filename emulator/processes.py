@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,23 +20,22 @@ _open_pidfd: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
 
 
 class Process:
-    """A running child. `exited` resolves to its return code: negative for a signal, as in `subprocess`."""
+    """A running child. `exited` resolves to its return code: negative for a signal, as in `subprocess`.
 
-    def __init__(self, popen: "subprocess.Popen[bytes]", on_line: Callable[[str], None]) -> None:
-        self.pid = popen.pid
-        self.started_at = psutil.Process(popen.pid).create_time()
-        self._popen = popen
+    Owns `stdout`. Whoever watches it says `ended`.
+    """
+
+    def __init__(self, pid: int, stdout: int, on_line: Callable[[str], None]) -> None:
+        self.pid = pid
+        self.started_at = _started_at(pid)
         self._on_line = on_line
         self._splitter = LineSplitter()
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        assert popen.stdout is not None
-        self._stdout = popen.stdout.fileno()
+        self._stdout = stdout
         os.set_blocking(self._stdout, False)
         self._loop.add_reader(self._stdout, self._read)
         self._reading = True
-        self._pidfd: int | None = None
-        self._watch()
 
     @property
     def alive(self) -> bool:
@@ -56,23 +56,8 @@ class Process:
         await asyncio.to_thread(kill_session, self.pid)
         return await asyncio.shield(self.exited)
 
-    def _watch(self) -> None:
-        with contextlib.suppress(OSError):
-            self._pidfd = _open_pidfd(self.pid) if _open_pidfd else None
-        if self._pidfd is not None:
-            self._loop.add_reader(self._pidfd, self._reap)
-        else:
-            waiter = self._loop.run_in_executor(None, self._popen.wait)
-            waiter.add_done_callback(lambda _: self._reap())
-
-    def _reap(self) -> None:
-        code = self._popen.poll()
-        if code is None:
-            return
-        if self._pidfd is not None:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
+    def ended(self, code: int) -> None:
+        """It is over: what it printed last is read, and `exited` resolves."""
         self._read()
         self._finish_reading()
         if not self.exited.done():
@@ -96,8 +81,7 @@ class Process:
             self._reading = False
             self._loop.remove_reader(self._stdout)
             self._emit(self._splitter.flush())
-            assert self._popen.stdout is not None
-            self._popen.stdout.close()
+            os.close(self._stdout)
 
     def _emit(self, lines: list[str]) -> None:
         for line in lines:
@@ -112,6 +96,7 @@ def spawn(
     on_line: Callable[[str], None],
     death_signal: signal.Signals = signal.SIGKILL,
     before_exec: Callable[[], None] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Process:
     """Starts a command. `death_signal` reaches it when the emulator dies, however that happens (Linux).
 
@@ -136,8 +121,47 @@ def spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=prepare,
+            pass_fds=pass_fds,
         )
-    return Process(popen, on_line)
+    assert popen.stdout is not None
+    process = Process(popen.pid, os.dup(popen.stdout.fileno()), on_line)
+    popen.stdout.close()
+    _Watch(popen, process)
+    return process
+
+
+class _Watch:
+    """Tells a process of its end, by a file descriptor where the kernel has one for that, else from a thread."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]", process: Process) -> None:
+        self._popen = popen
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._pidfd: int | None = None
+        with contextlib.suppress(OSError):
+            self._pidfd = _open_pidfd(popen.pid) if _open_pidfd else None
+        if self._pidfd is not None:
+            self._loop.add_reader(self._pidfd, self._reap)
+        else:
+            waiter = self._loop.run_in_executor(None, self._popen.wait)
+            waiter.add_done_callback(lambda _: self._reap())
+
+    def _reap(self) -> None:
+        code = self._popen.poll()
+        if code is None:
+            return
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._process.ended(code)
+
+
+def _started_at(pid: int) -> float:
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return time.time()
 
 
 def kill_session(leader: int) -> None:

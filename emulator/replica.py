@@ -4,29 +4,34 @@ import asyncio
 import contextlib
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from emulator.cold_starts import ColdStart, How
 from emulator.processes import Process
 from emulator.upstream.pool import Pool
 
 State = Literal["starting", "ready", "draining", "gone"]
 
 
-@dataclass(frozen=True)
-class ColdStart:
-    """Milliseconds from the decision to start: until the process ran, was ready, had sent its first byte."""
-
-    spawn_ms: float
-    ready_ms: float
-    first_byte_ms: float | None
-
-
 class Replica:
-    """`in_flight` belongs to the activator. `fate` says why it had to be ended, if it had."""
+    """`in_flight` belongs to the activator. `fate` says why it had to be ended, if it had.
 
-    def __init__(self, name: str, port: int, process: Process, scratch: Path, began_s: float) -> None:
+    `tell` hears of the cold start when the replica is ready, and once more at its first byte.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        process: Process,
+        scratch: Path,
+        began_s: float,
+        tell: Callable[[ColdStart], None],
+        *,
+        how: How = "exec",
+    ) -> None:
         self.name = name
         self.port = port
         self.process = process
@@ -36,6 +41,8 @@ class Replica:
         self.base_url = f"http://127.0.0.1:{port}"
         self.pool = Pool(port)
         self._scratch = scratch
+        self._tell = tell
+        self._how = how
         self._began_s = began_s
         self._spawned_s = time.monotonic()
         self.ready_s: float | None = None
@@ -51,16 +58,19 @@ class Replica:
             spawn_ms=_ms(self._spawned_s - self._began_s),
             ready_ms=_ms(self.ready_s - self._began_s),
             first_byte_ms=None if first is None else _ms(first - self._began_s),
+            how=self._how,
         )
 
     def became_ready(self) -> None:
         self.state = "ready"
         self.ready_s = time.monotonic()
+        self._say()
 
     def answered(self) -> None:
         """The first byte of an answer came back."""
         if self._first_byte_s is None:
             self._first_byte_s = time.monotonic()
+            self._say()
 
     def drained(self) -> None:
         self.empty.set()
@@ -76,6 +86,10 @@ class Replica:
     def clean_up(self) -> None:
         self.pool.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _say(self) -> None:
+        if self.cold_start is not None:
+            self._tell(self.cold_start)
 
 
 def _ms(seconds: float) -> float:

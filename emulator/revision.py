@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 from emulator.activator import Activator, Closed
 from emulator.autoscaler import follows_knative, knative_demand, with_knative_bounds
+from emulator.cold_starts import ColdStart
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec
 from emulator.openfaas.limits import read_limits
 from emulator.probe import Prober
 from emulator.processes import describe_exit, kill_session
-from emulator.replica import ColdStart, Replica
+from emulator.replica import Replica
 from emulator.scaling import ConcurrencyMeter, Load, ScaleConfig, crash_delay_s, decide, target_concurrency
 from emulator.settings import EmulatorSettings
 from shared.errors import SluiceError
@@ -114,6 +115,8 @@ class Revision:
             self._start(desired - len(living), now_s)
         elif desired < len(living):
             self._retire(living, len(living) - desired)
+            if desired == 0:
+                self._launcher.warm(self.spec)
 
     async def admit(self) -> tuple[Activator[Replica], Replica]:
         """A slot in a replica, to be released there: one of the successor's where the function was deployed anew."""
@@ -141,6 +144,8 @@ class Revision:
         """Requests that wait go to the successor; those in a replica may end there."""
         self.successor = successor
         self.activator.close()
+        if successor is None:
+            self._launcher.templates.drop(self.spec.key)
 
     def poke(self) -> None:
         """Reconcile soon, once, however often this is called."""
@@ -200,6 +205,8 @@ class Revision:
         if ready:
             replica.became_ready()
             self.activator.add(replica)
+            if self.starts > 1:
+                self._launcher.warm(self.spec)
         else:
             replica.fate = f"not ready after {self._settings.start_timeout_s:g} s"
             await replica.process.stop(0)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,21 +16,29 @@ _MNT_DETACH = 2
 # PyDLL keeps the interpreter lock: between fork and exec nothing may wait for a lock that another thread held.
 _libc = ctypes.PyDLL(None, use_errno=True) if sys.platform == "linux" else None
 
-Mount = Callable[[Path, Path], None]
+
+@dataclass(frozen=True)
+class Mount:
+    """What a child calls between fork and exec with its folder of secrets and an empty folder."""
+
+    flags: int
+
+    def __call__(self, secrets: Path, under: Path) -> None:
+        show(self.flags, secrets, under)
 
 
 def supported_mount() -> Mount | None:
-    """What a child calls between fork and exec with its folder of secrets and an empty folder. None: not allowed."""
+    """None: not allowed here."""
     if _libc is None:
         return None
     for flags in (_CLONE_NEWNS, _CLONE_NEWNS | _CLONE_NEWUSER):
-        mount = partial(_show, flags)
+        mount = Mount(flags)
         if _works(mount):
             return mount
     return None
 
 
-def _show(flags: int, secrets: Path, under: Path) -> None:
+def show(flags: int, secrets: Path, under: Path) -> None:
     _enter(flags)
     _mount("none", Path("/"), "", _MS_REC | _MS_SLAVE)
     if not SECRETS.is_dir():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from emulator.cold_starts import How
 from emulator.openfaas.community import Edition
 from shared.settings import Environment
 
@@ -31,6 +32,7 @@ class EmulatorSettings:
     drain_s: float = 10.0
     basic_auth: bool = True
     edition: Edition = "pro"
+    cold_start: How = "exec"
 
     @property
     def secrets_dir(self) -> Path:

@@ -71,7 +71,8 @@ class Gateway:
 
     def metrics(self) -> str:
         revisions = self._platform.fleet.revisions
-        return self._platform.metrics.exposition((key, revision.wanted) for key, revision in revisions.items())
+        calls = self._platform.metrics.exposition((key, revision.wanted) for key, revision in revisions.items())
+        return calls + self._platform.launcher.cold_starts.exposition()
 
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]

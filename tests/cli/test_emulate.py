@@ -4,8 +4,8 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +178,28 @@ async def test_what_cannot_be_started_is_told_with_its_field(sluice: Cli) -> Non
 async def test_bad_usage(sluice: Cli, arguments: tuple[str, str]) -> None:
     ended = await sluice("emulate", *arguments)
     assert (ended.code, ended.out) == (2, "")
+
+
+async def test_a_killed_emulator_leaves_neither_templates_nor_what_they_forked(sluice: Cli) -> None:
+    sluice = replace(sluice, environment={**sluice.environment, "SLUICE_IDLE_SECONDS": "0.3"})
+    stack = write_stack(sluice.folder, {"echo": {"fprocess": command()}})
+    port = str(closed_port())
+    process = await sluice.start("emulate", "--port", port, "--stack", str(stack))
+    try:
+        url = f"http://127.0.0.1:{port}/function/echo/env"
+        await until(lambda: running.read(sluice.folder / ".sluice") is not None)
+        log = sluice.folder / ".sluice/logs/emulator.log"
+        async with asyncio.timeout(60):
+            while not (log.exists() and "forked from its template" in log.read_text()):
+                with suppress(aiohttp.ClientError):
+                    await post(url, {})
+                await asyncio.sleep(2.5)  # at zero by then, with its template made or being made
+        family = descendants(sluice.folder / ".sluice")
+        assert len(family) >= 2
+        process.kill()
+        await process.wait()
+        await until(lambda: not alive(family))
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

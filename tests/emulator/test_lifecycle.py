@@ -177,3 +177,33 @@ def _gone(pid: int) -> bool:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
+
+
+async def test_a_function_that_starts_again_is_forked_from_its_template(start: Start, tmp_path: Path) -> None:
+    secrets = tmp_path / "data" / "secrets"
+    secrets.mkdir(parents=True)
+    (secrets / "wanted").write_text("value")
+    body = {"secrets": ["wanted"], "labels": {"com.openfaas.scale.zero": "true"}}
+    platform = await start({"echo": body}, cold_start="template", idle_s=0.5)
+    assert (await platform.get("/function/echo"))[0] == 200
+    launcher = platform.emulator.launcher
+    await eventually(lambda: platform.function("echo")["replicas"] == [] and launcher.templates.ready("echo"), 60)
+    seen = json.loads((await platform.get("/function/echo/env"))[1])
+    assert seen["secrets"] == {"wanted": "value"}
+    assert (seen["env"]["OPENFAAS_NAME"], seen["env"]["HOST"]) == ("echo", "127.0.0.1")
+    first, second = (each["how"] for each in platform.function("echo")["cold_starts"])
+    assert (first, second) == ("exec", "template")
+    said = [line.text for line in launcher.log_of("emulator").tail() if line.instance == "echo"]
+    assert any("forked from its template in" in text for text in said)
+    assert any("sent its first byte" in text for text in said)
+    metrics = (await platform.get("/metrics"))[1]
+    assert (
+        'sluice_emulator_cold_start_seconds_count{function_name="echo.openfaas-fn",phase="ready",start="template"} 1'
+        in metrics
+    )
+    assert 'phase="first_byte",start="exec"' in metrics
+    family = psutil.Process().children(recursive=True)
+    assert {process.pid for process in family} > {each["pid"] for each in platform.function("echo")["replicas"]}
+    await platform.emulator.fleet.stop(0)
+    await launcher.templates.stop()
+    assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
