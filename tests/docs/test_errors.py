@@ -9,10 +9,12 @@ import shared.embeddings.answer
 import shared.embeddings.client
 import shared.runtime.asgi  # noqa: F401  so that every class of errors exists
 from shared import errors
-from tests.docs.source import modules, name_of, rows, text_of
+from tests.docs.source import ROOT, modules, name_of, rows, text_of
 
 CODE = re.compile(r"(<[a-z]+>|[a-z0-9]+)(_(<[a-z]+>|[a-z0-9]+))+")
 KINDS = ("permanent", "transient", "interrupted")
+# Named in the text of the page, not in a table.
+HTTP_WORDS = {"not_found", "method_not_allowed"}
 # Values that hold a code among other words.
 HOLDERS = ("Failure", "Failed", "StageFailed", "FieldError", "problem")
 
@@ -50,7 +52,14 @@ def codes() -> dict[str, set[str]]:
             for word in words:
                 if word and CODE.fullmatch(word):
                     found[word] |= kinds
+    for word in edge_codes() - HTTP_WORDS:
+        found[word] |= set()
     return found
+
+
+def edge_codes() -> set[str]:
+    """What nginx answers itself."""
+    return set(re.findall(r'"code":"(\w+)"', (ROOT / "gateway/nginx/edge/problems.conf").read_text()))
 
 
 def test_the_page_has_every_code_and_no_other() -> None:
