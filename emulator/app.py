@@ -12,6 +12,7 @@ import aiohttp
 
 from emulator.broker.brokers import DEFAULT_TTL, Ack, Brokers
 from emulator.broker.ports import SystemClock
+from emulator.containment.memory import MemoryWatch
 from emulator.data_lock import DataLock
 from emulator.eventing import Eventing
 from emulator.fleet import deploy, routes_of
@@ -139,6 +140,7 @@ class Emulator:
         self.calls = await self._open_calls(session)
         gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls)
         self._own(self.fleet.run(), "scaling")
+        self._own(MemoryWatch(self.fleet.weighed).run(), "memory")
         await self._start_ticks(sender)
         routes = Routes(
             self.fleet,

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
 
+from emulator.containment.memory import Weighed
 from emulator.launcher import Launcher
 from emulator.manifests import DEFAULT_NAMESPACE, FunctionSpec
 from emulator.probe import Prober
@@ -60,6 +61,11 @@ class Fleet:
         """Every function has the replicas it must always have; what was deployed later holds nobody up."""
         first = (revision for key, revision in self.revisions.items() if key not in self._later)
         return all(revision.ready >= revision.spec.min_scale for revision in first)
+
+    def weighed(self) -> Iterator[Weighed]:
+        """Every process that has a limit to keep, those included that are on their way out."""
+        for revision in (*self.revisions.values(), *self._leaving.values()):
+            yield from revision.weighed()
 
     async def run(self) -> None:
         reader: QueueReader | None = None

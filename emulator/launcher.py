@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Self
 
 from emulator.cold_starts import ColdStart, ColdStarts, How
+from emulator.containment.allowance import Allowance
+from emulator.containment.processors import Processors, confine
 from emulator.knative.references import PORT
 from emulator.leftovers import PidFile
 from emulator.logs import RotatingLog
@@ -58,6 +60,7 @@ class Launcher:
         self._ports: set[int] = set()
         self._mount = supported_mount()
         self.templates = Templates(pids, say=self.say, write=self._write, enabled=cold_start == "template")
+        self._processors = Processors()
 
     @classmethod
     def under(cls, settings: EmulatorSettings, pids: PidFile) -> Self:
@@ -95,6 +98,7 @@ class Launcher:
         replica = Replica(name, port, process, scratch, began_s, tell, how=how)
         self._ports.add(port)
         self._pids.add(process)
+        self._confine(process, spec.allowance)
         process.exited.add_done_callback(lambda _: self._forget(replica))
         return replica
 
@@ -119,6 +123,11 @@ class Launcher:
     def close(self) -> None:
         for log in self._logs.values():
             log.close()
+
+    def _confine(self, process: Process, allowance: Allowance) -> None:
+        processors = self._processors.take(allowance.cpu_millis)
+        confine(process.pid, allowance.cpu_millis, processors)
+        process.exited.add_done_callback(lambda _: self._processors.give_back(processors))
 
     def _spawn(
         self, spec: FunctionSpec, name: str, environment: Mapping[str, str], secrets: Path

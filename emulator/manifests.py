@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from emulator import yaml_bounds
+from emulator.containment.allowance import UNLIMITED, Allowance, with_limits
 from emulator.durations import seconds
 from emulator.openfaas.images import is_built_in
 from emulator.resource_classes import ResourceClass, read_classes
@@ -51,6 +52,7 @@ class FunctionSpec:
     namespace: str = DEFAULT_NAMESPACE
     image: str = ""
     template: str = ""
+    allowance: Allowance = UNLIMITED
 
     @property
     def is_built(self) -> bool:
@@ -122,6 +124,7 @@ def function_spec(name: str, body: object, folder: Path, classes: Mapping[str, R
         namespace=str(fields.get("namespace") or DEFAULT_NAMESPACE),
         image=image,
         template=template,
+        allowance=with_limits(resources.allowance, _strings(fields.get("limits"), f"{at}.limits"), f"{at}.limits"),
     )
 
 

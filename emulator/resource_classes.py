@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from emulator.containment.allowance import MIB, UNLIMITED, Allowance
 from shared.errors import InvalidInput
 
 
@@ -16,6 +17,7 @@ class ResourceClass:
     min_scale: int = 0
     max_scale: int = 5
     timeout_s: float = 300.0
+    allowance: Allowance = UNLIMITED
 
 
 def read_classes(document: Mapping[str, object]) -> dict[str, ResourceClass]:
@@ -36,6 +38,10 @@ def _class(name: str, body: Mapping[str, object]) -> ResourceClass:
         min_scale=int(_number(fields.get("min_scale"), default.min_scale, f"{name}.min_scale")),
         max_scale=int(_number(fields.get("max_scale"), default.max_scale, f"{name}.max_scale")),
         timeout_s=_number(timeout, default.timeout_s, f"{name}.timeout_s"),
+        allowance=Allowance(
+            memory_bytes=int(_number(fields.get("memory_mib"), 0, f"{name}.memory_mib") * MIB),
+            cpu_millis=int(_number(fields.get("cpu"), 0, f"{name}.cpu")),
+        ),
     )
 
 

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Protocol
 
 from emulator.activator import Activator, Closed
 from emulator.autoscaler import follows_knative, knative_demand, with_knative_bounds
 from emulator.cold_starts import ColdStart
+from emulator.containment.memory import Weighed, in_words
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec
 from emulator.openfaas.limits import read_limits
@@ -80,6 +81,7 @@ class Revision:
         self.invocations = 0
         self.starts = 0
         self.failures = 0
+        self.oom_kills = 0
         self.reason = ""
         self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
         self.replicas: list[Replica] = []
@@ -152,6 +154,11 @@ class Revision:
         if not self._poked:
             self._poked = True
             asyncio.get_running_loop().call_soon(self.reconcile)
+
+    def weighed(self) -> Iterator[Weighed]:
+        limit_bytes = self.spec.allowance.memory_bytes
+        for replica in self.replicas:
+            yield Weighed(replica.process.pid, limit_bytes, partial(self._too_heavy, replica))
 
     async def stop(self, drain_s: float) -> None:
         """Ends all replicas, after the requests they have; no new ones start."""
@@ -235,6 +242,14 @@ class Revision:
         if unexpected:
             self._run(asyncio.to_thread(kill_session, replica.process.pid), f"sweep {replica.name}")
             self._lost(replica, code, counts=not was_steady and not (self.spec.queue and code == 0))
+
+    def _too_heavy(self, replica: Replica, held_bytes: int) -> None:
+        if replica.fate or not replica.process.alive:
+            return
+        self.oom_kills += 1
+        replica.fate = in_words(held_bytes, self.spec.allowance.memory_bytes)
+        self._launcher.log_of(self.spec.key).write(replica.name, replica.fate)
+        self._run(asyncio.to_thread(kill_session, replica.process.pid), f"kill {replica.name}")
 
     def _lost(self, replica: Replica, code: int, *, counts: bool) -> None:
         last = self._launcher.log_of(self.spec.key).tail(1)

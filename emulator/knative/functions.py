@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emulator.containment.allowance import Allowance
 from emulator.fields import documents, invalid
 from emulator.knative.notices import Notice
 from emulator.knative.references import PORT, Holders, expanded
@@ -96,7 +97,13 @@ def function(found: Found, known: Sequence[FunctionSpec] = ()) -> FunctionSpec:
         routes=tuple(route.strip() for route in annotations.get(ROUTES_ANNOTATION, "").split(",") if route.strip()),
         namespace=HOME_NAMESPACES.get(service.meta.namespace, service.meta.namespace),
         image=service.container.image,
+        allowance=_allowance(service),
     )
+
+
+def _allowance(service: Service) -> Allowance:
+    limits = service.container.resources.limits
+    return Allowance(int(limits.get("memory", 0)), int(limits.get("cpu", 0) * 1000))
 
 
 def notices(found: Sequence[Found]) -> list[tuple[Path, Notice]]:

@@ -114,6 +114,7 @@ class Deployments:
             "annotations": dict(deployment.annotations),
             "namespace": deployment.namespace,
             "image": deployment.image,
+            "limits": dict(deployment.limits),
         }
         spec = function_spec(deployment.service, body, code.folder, self._rules.classes)
         spec = replace(spec, min_scale=0 if labels.zero_s is not None else labels.minimum, max_scale=labels.maximum)

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 
 from emulator.asgi import Receive, Scope, Send, answer
+from emulator.containment import memory
 from emulator.openfaas.call import METHOD_NOT_ALLOWED, PAGE_NOT_FOUND, Call, Refused, Reply, Route
 from emulator.openfaas.credentials import Credentials
+from emulator.openfaas.metrics import full_name
 from emulator.openfaas.platform import Platform
 from emulator.openfaas.routes import asynchronous, function, functions, info, logs, namespaces, scale, secrets
 
@@ -72,7 +74,8 @@ class Gateway:
     def metrics(self) -> str:
         revisions = self._platform.fleet.revisions
         calls = self._platform.metrics.exposition((key, revision.wanted) for key, revision in revisions.items())
-        return calls + self._platform.launcher.cold_starts.exposition()
+        kills = memory.exposition((full_name(key), revision.oom_kills) for key, revision in revisions.items())
+        return calls + kills + self._platform.launcher.cold_starts.exposition()
 
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]

@@ -93,6 +93,13 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await _answer(send, 413, b"too much", (b"content-length", b"8"), (b"connection", b"close"))
 
 
+async def _hold(scope: Scope, receive: Receive, send: Send) -> None:
+    """So many megabytes, for ever."""
+    held = b"x" * (int(scope["path"].split("/")[2]) * 1_000_000)
+    await asyncio.sleep(600)
+    await _answer(send, 200, str(len(held)).encode())
+
+
 async def _half(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
     await send({"type": "http.response.body", "body": b"half", "more_body": True})
@@ -131,6 +138,7 @@ _ACTIONS = {
     "stream": _stream,
     "forever": _forever,
     "half": _half,
+    "hold": _hold,
     "refuse": _refuse,
     "die": _die,
     "fork": _fork,
