@@ -1,14 +1,15 @@
 """The gateway: a table of routes behind an edge that holds for all of them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Security
 from starlette.types import ASGIApp, Lifespan
 
-from gateway import events, health, jobs, search
+from gateway import documents, events, health, http_triggers, jobs, search, stages
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
 from gateway.metrics import Metrics
@@ -16,10 +17,10 @@ from gateway.openapi import PROBLEM_RESPONSES, described
 from gateway.problems import install
 from gateway.resources import api_key_header, open_resources
 from gateway.settings import Settings
+from gateway.submission import JOBS
 from shared.auth.access import Access
 
-JOBS = "/api/orchestrator/jobs"
-BODY_BYTES = 256 * 1024
+TRIGGERS = Path(__file__).parents[1] / "triggers"
 SUBMISSION_BYTES = 16 * 1024 * 1024
 
 
@@ -37,16 +38,20 @@ class Route:
     access: Access | None = None
     public: bool = False
     listed: bool = True
+    body_bytes: int = http_triggers.BODY_BYTES
+    summary: str | None = None
+    openapi: dict[str, Any] | None = None
 
     def needs(self) -> Access:
         return self.access or ("read" if self.method == "GET" else "write")
 
 
 ROUTES = (
-    Route("POST", JOBS, jobs.submit, 202),
+    Route("POST", JOBS, jobs.submit, 202, body_bytes=SUBMISSION_BYTES),
     Route("GET", JOBS, jobs.list_jobs),
     Route("GET", JOBS + "/{job_id}", jobs.show),
-    Route("GET", JOBS + "/{job_id}/documents", jobs.documents),
+    Route("GET", JOBS + "/{job_id}/documents", documents.documents),
+    Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
     Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202),
     Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202),
     Route("POST", "/api/embedding/search", search.search, access="read"),
@@ -67,25 +72,45 @@ def create_app(settings: Settings, variables: Mapping[str, str]) -> ASGIApp:
             app.state.resources = resources
             yield
 
-    app = routed(lifespan)
-    limited = BodyLimit(app, limit_bytes=BODY_BYTES, larger={JOBS: SUBMISSION_BYTES})
+    routes = table(settings.triggers_dir)
+    larger = {route.path: route.body_bytes for route in routes if route.body_bytes > http_triggers.BODY_BYTES}
+    limited = BodyLimit(routed(routes, lifespan), limit_bytes=http_triggers.BODY_BYTES, larger=larger)
     return RequestId(Contained(Measured(limited, metrics)))
 
 
-def routed(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+def routed(routes: Sequence[Route], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The table of routes as an application; without a lifespan it can say what it is, and answer nothing."""
     app = FastAPI(title="Sluice", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     install(app)
-    for route in ROUTES:
+    for route in routes:
         app.router.add_api_route(
             route.path,
             route.endpoint,
             methods=[route.method],
             status_code=route.status,
+            summary=route.summary,
             responses={} if route.public else PROBLEM_RESPONSES,
             include_in_schema=route.listed,
+            openapi_extra=route.openapi,
             dependencies=[] if route.public else [Security(api_key_header)],
             route_class_override=None if route.public else guarded(route.needs()),
         )
     described(app)
     return app
+
+
+def table(triggers_dir: Path = TRIGGERS) -> tuple[Route, ...]:
+    """Every route: ours, and those of the stages that `http.yaml` opens."""
+    return (*ROUTES, *map(_stage, http_triggers.load(triggers_dir)))
+
+
+def _stage(trigger: http_triggers.StageRoute) -> Route:
+    return Route(
+        "POST",
+        trigger.path,
+        stages.endpoint(trigger),
+        status=202 if trigger.mode == "async" else 200,
+        body_bytes=trigger.max_body_bytes,
+        summary=trigger.summary,
+        openapi=stages.openapi_extra(trigger),
+    )

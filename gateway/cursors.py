@@ -3,7 +3,9 @@
 import base64
 import binascii
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeVar
+from uuid import UUID
 
 from shared.errors import InvalidInput
 
@@ -21,3 +23,20 @@ def decode(cursor: str, read: Callable[[str], T]) -> T:
         return read(text)
     except (ValueError, binascii.Error, OverflowError) as exc:
         raise InvalidInput("cursor_invalid", "this is not a cursor that an answer gave you", field="cursor") from exc
+
+
+def encode_moment(moment: datetime, row_id: UUID) -> str:
+    """For listings by time, newest first: the id decides between those of the same moment."""
+    return encode(f"{moment.isoformat()} {row_id}")
+
+
+def decode_moment(cursor: str) -> tuple[datetime, UUID]:
+    return decode(cursor, _moment)
+
+
+def _moment(text: str) -> tuple[datetime, UUID]:
+    time, _, row_id = text.partition(" ")
+    moment = datetime.fromisoformat(time)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC), UUID(row_id)

@@ -4,35 +4,70 @@
 another are refused here, signed or not: whoever is outside speaks for itself only.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
+from gateway.accepting import Asked, accept, answer, read
 from gateway.problems import FieldError, InvalidFields, field_name, of_error, sentence
-from gateway.resources import Caller, Opened
-from gateway.submission import Submission, accept
+from gateway.resources import Caller, Opened, Resources
+from gateway.submission import Submission
+from gateway.views import Accepted, AcceptedBatch
 from shared.errors import InvalidInput, TooLarge
-from shared.events.codec import decode
+from shared.events.codec import decode, decode_batch, is_batch
 from shared.events.event import CloudEvent
 from shared.events.ids import derived_id
 
 URLS_SUBMITTED = "dev.sluice.urls.submitted.v1"
+MAX_BATCH = 100
 
 
 async def receive(request: Request, caller: Caller, resources: Opened) -> Response:
-    """Takes one CloudEvent, binary or structured. The answer has no body, as a broker wants it; Location is the job."""
+    """Takes a CloudEvent, binary or structured, or a batch.
+
+    The answer to one has no body, as a broker wants it: Location is the job. A batch is answered with its jobs, in its
+    order; an event of it that cannot be taken refuses all of them.
+    """
     body = await request.body()
     try:
-        event = decode(request.scope["headers"], body)
+        batch = decode_batch(body) if is_batch(request.headers.get("content-type", "")) else None
+        single = decode(request.scope["headers"], body) if batch is None else None
     except TooLarge:
         raise
     except InvalidInput as error:
         return of_error(request, error, 400)
-    submission = _submission(event)
-    job_id = UUID(derived_id(caller.caller_id, event.source, event.id))
-    accepted = await accept(submission, caller.caller_id, job_id, resources)
-    return Response(status_code=202, headers={"Location": accepted.links["self"]})
+    if single is not None:
+        accepted = await _take(single, await read(_submission(single)), caller.caller_id, resources)
+        return Response(status_code=202, headers={"Location": accepted.links["self"]})
+    jobs = [await _take(event, asked, caller.caller_id, resources) for event, asked in await _read(batch or [])]
+    return JSONResponse(AcceptedBatch(jobs=jobs).model_dump(mode="json"), 202)
+
+
+async def _take(event: CloudEvent, asked: Asked, caller_id: str, resources: Resources) -> Accepted:
+    """The same event of the same caller is the same job, however often it comes."""
+    job_id = UUID(derived_id(caller_id, event.source, event.id))
+    await accept(asked, caller_id, job_id, resources)
+    return answer(asked, job_id)
+
+
+async def _read(batch: Sequence[CloudEvent]) -> list[tuple[CloudEvent, Asked]]:
+    """Raises `InvalidFields` that names everything at fault in any event."""
+    if not 0 < len(batch) <= MAX_BATCH:
+        raise InvalidInput("event_batch", f"a batch has 1 to {MAX_BATCH} events", field="batch")
+    good, errors = [], []
+    for place, event in enumerate(batch):
+        try:
+            good.append((event, await read(_submission(event))))
+        except InvalidFields as error:
+            errors += [FieldError(f"[{place}].{one.field}", one.code, one.message) for one in error.errors]
+        except InvalidInput as error:
+            errors.append(FieldError(f"[{place}].{error.field}", error.code, error.message))
+    if errors:
+        raise InvalidFields("event_batch_invalid", f"{len(errors)} things are wrong with the batch", errors)
+    return good
 
 
 def _submission(event: CloudEvent) -> Submission:

@@ -1,6 +1,7 @@
 """What the gateway reads from its environment."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from shared.auth.membership import MembershipSettings
 from shared.settings import Environment
@@ -20,6 +21,8 @@ class Settings:
     pool_size: int = 4
     sync_timeout_s: float = 30.0
     event_timeout_s: float = 20.0
+    max_queue_depth: int = 1000
+    triggers_dir: Path = Path("triggers")
 
     @classmethod
     def read(cls, env: Environment) -> "Settings":
@@ -33,4 +36,6 @@ class Settings:
             port=env.integer("PORT", 8080),
             pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),
             sync_timeout_s=env.number("SYNC_TIMEOUT_SECONDS", 30.0, minimum=0.1),
+            max_queue_depth=env.integer("MAX_QUEUE_DEPTH", 1000),
+            triggers_dir=Path(env.text("TRIGGERS_DIR", "triggers")),
         )

@@ -1,4 +1,4 @@
-"""What the gateway answers, as types: the public contract of jobs and documents."""
+"""What the gateway answers about jobs, as types: the public contract."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from gateway.progress import Progress, progress_of
 from shared.contracts.jobs import JobStatus
-from shared.store.reads import DocumentRow, JobView
+from shared.store.reads import JobView
 
 DocumentState = Literal["pending", "scraping", "chunking", "embedding", "indexed", "unchanged", "failed", "cancelled"]
 STATES: tuple[DocumentState, ...] = (
@@ -22,14 +23,29 @@ STATES: tuple[DocumentState, ...] = (
 )
 
 
+class Skipped(BaseModel):
+    """A URL that was left out, by the field it came in, and why."""
+
+    field: str
+    code: str
+    message: str
+
+
 class Accepted(BaseModel):
-    """The job is stored and will be worked on."""
+    """The job is stored and will be worked on. Of a sitemap, `documents` counts the sitemap itself."""
 
     job_id: UUID
     status: Literal["accepted"] = "accepted"
     documents: int
     corpus: str
+    skipped: list[Skipped] | None = None
     links: dict[str, str]
+
+
+class AcceptedBatch(BaseModel):
+    """One job an event, in the order of the batch."""
+
+    jobs: list[Accepted]
 
 
 class Job(BaseModel):
@@ -40,25 +56,28 @@ class Job(BaseModel):
     corpus: str
     documents: int
     counts: dict[DocumentState, int]
+    progress: Progress
     created_at: datetime
     cancel_requested_at: datetime | None
     ended_at: datetime | None
     seconds: float
+    webhook_url: str | None
 
     @classmethod
     def of(cls, view: JobView, now: datetime) -> Self:
-        counts = {state: view.counts.get(state, 0) for state in STATES}
         return cls.model_validate(
             {
                 "job_id": view.id,
                 "status": view.status,
                 "corpus": view.corpus,
                 "documents": view.total,
-                "counts": counts,
+                "counts": {state: view.counts.get(state, 0) for state in STATES},
+                "progress": progress_of(view, now),
                 "created_at": view.created_at,
                 "cancel_requested_at": view.cancel_requested_at,
                 "ended_at": view.ended_at,
                 "seconds": round(max(0.0, ((view.ended_at or now) - view.created_at).total_seconds()), 3),
+                "webhook_url": view.webhook_url,
             }
         )
 
@@ -67,51 +86,4 @@ class JobPage(BaseModel):
     """Newest first; `next` is the cursor of the page after this one."""
 
     jobs: list[Job]
-    next: str | None
-
-
-class Document(BaseModel):
-    """`stage` is where it failed; `waiting` why nobody works on it now, `not_before` until when."""
-
-    document_id: UUID
-    url: str
-    status: DocumentState
-    stage: str | None
-    error_code: str | None
-    error_message: str | None
-    error_kind: str | None
-    chunks: int | None
-    tokens: int | None
-    attempt: int
-    waiting: str | None
-    not_before: datetime | None
-    updated_at: datetime
-    ended_at: datetime | None
-
-    @classmethod
-    def of(cls, row: DocumentRow) -> Self:
-        return cls.model_validate(
-            {
-                "document_id": row.id,
-                "url": row.url,
-                "status": row.state,
-                "stage": row.error_stage,
-                "error_code": row.error_code,
-                "error_message": row.error_message,
-                "error_kind": row.error_kind,
-                "chunks": row.chunks,
-                "tokens": row.tokens,
-                "attempt": row.attempt,
-                "waiting": row.waiting,
-                "not_before": row.not_before,
-                "updated_at": row.updated_at,
-                "ended_at": row.ended_at,
-            }
-        )
-
-
-class DocumentPage(BaseModel):
-    """In the order of submission; `next` is the cursor of the page after this one."""
-
-    documents: list[Document]
     next: str | None

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from shared.contracts.payload import ObjectRef
 from shared.errors import InvalidInput, Permanent, Unavailable
+from shared.events.ids import derived_id
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -131,6 +132,11 @@ class ObjectStore:
                     yield entry
         except Exception as exc:
             raise _unavailable() from exc
+
+
+def submission_folder(caller_id: str, job_id: UUID) -> str:
+    """Where what a caller handed in for a job lies until its corpus has it: no corpus, and nobody else's."""
+    return derived_id("submissions", caller_id, str(job_id))
 
 
 def _local(folder: str) -> "LocalStore":

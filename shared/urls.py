@@ -40,6 +40,13 @@ def origin(url: str) -> str:
     return str(_parse(url).origin)
 
 
+def host_and_port(url: str) -> tuple[str, int]:
+    """Of a normalised URL; an IPv6 address without its brackets."""
+    parsed = _parse(url)
+    port = parsed.port or ("443" if parsed.protocol == "https:" else "80")
+    return parsed.hostname.strip("[]"), int(port)
+
+
 def path_and_query(url: str) -> str:
     """Of a normalised URL, as it is sent: an empty query keeps its question mark."""
     return url[url.index("/", url.index("//") + 2) :]

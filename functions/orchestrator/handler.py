@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from functions.orchestrator.core import read_urls, undelivered
@@ -12,10 +13,10 @@ from functions.orchestrator.marker import Marker
 from functions.orchestrator.tidying import Tidier
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.jobs import JobSubmitted
-from shared.contracts.payload import Payload
+from shared.contracts.payload import ObjectRef, Payload
 from shared.contracts.ports import EventSink
 from shared.contracts.stages import ChunkRequested, PipelineTick
-from shared.errors import InvalidInput, SluiceError
+from shared.errors import InvalidInput, SluiceError, Unavailable
 from shared.events import codec
 from shared.events.event import CloudEvent
 from shared.objects import ObjectStore
@@ -23,8 +24,9 @@ from shared.pipeline.policy import Policy
 from shared.runtime.function import Answer
 from shared.runtime.http import HttpRequest, HttpResponse
 from shared.store.audit import add_dead_letter
+from shared.store.removals import still_there
 from shared.store.store import Store
-from shared.store.submit import CorpusDefaults, submit_job
+from shared.store.submit import CorpusDefaults, ensure_corpus, submit_job, submit_text
 from shared.store.sweep import sweep, take_turn
 from shared.store.transitions import apply
 
@@ -55,7 +57,20 @@ class Desk:
 
 async def submitted(payload: JobSubmitted, desk: Desk, event: CloudEvent) -> Answer | None:
     urls = read_urls(await desk.objects.get(payload.urls), payload.count)
-    return await _answer(desk, await submit_job(desk.store, event, payload, urls, desk.defaults, desk.clock()))
+    if payload.text is None:
+        return await _answer(desk, await submit_job(desk.store, event, payload, urls, desk.defaults, desk.clock()))
+    text = await _adopt(payload.text, payload, desk)
+    events = await submit_text(desk.store, event, payload, urls[0], text, desk.defaults, desk.clock(), desk.policy)
+    return await _answer(desk, events)
+
+
+async def _adopt(text: ObjectRef, payload: JobSubmitted, desk: Desk) -> ObjectRef:
+    """The text among its corpus's objects, where housekeeping knows what refers to it."""
+    corpus_id = await ensure_corpus(desk.store, payload.caller_id, payload.corpus, desk.defaults, desk.clock())
+    ref = await desk.objects.put(corpus_id, "text", await desk.objects.get(text))
+    if not await still_there(desk.store, [ref.key], partial(_is_stored, desk.objects)):
+        raise Unavailable("object_removed", "the same text was just being removed; send it again", retry_after_s=1)
+    return ref
 
 
 async def advanced(payload: Payload, desk: Desk, event: CloudEvent) -> Answer | None:
@@ -97,10 +112,12 @@ def _failure(event: CloudEvent) -> Payload | None:
 
 
 async def _applied(desk: Desk, event: CloudEvent, payload: Payload) -> list[CloudEvent]:
-    async def stored(key: str) -> bool:
-        return await desk.objects.stored_at(key) is not None
-
+    stored = partial(_is_stored, desk.objects)
     return await apply(desk.store, event, payload, desk.clock(), desk.policy, stored)
+
+
+async def _is_stored(objects: ObjectStore, key: str) -> bool:
+    return await objects.stored_at(key) is not None
 
 
 async def _answer(desk: Desk, events: Sequence[CloudEvent]) -> Answer | None:

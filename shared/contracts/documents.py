@@ -21,3 +21,10 @@ class ChunkList(Contract):
     text_sha256: Sha256
     chunker: str
     spans: tuple[ChunkSpan, ...]
+
+
+class SitemapContent(Contract):
+    """What a sitemap lists, normalised and distinct: pages that the job wants, and further sitemaps."""
+
+    pages: tuple[str, ...] = ()
+    sitemaps: tuple[str, ...] = ()

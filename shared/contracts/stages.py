@@ -47,6 +47,16 @@ class DocumentScraped(DocumentPayload):
     fetched_at: datetime
 
 
+class SitemapRead(DocumentPayload):
+    """A sitemap was read. `found` refers to a `shared.contracts.documents.SitemapContent`."""
+
+    event_type: ClassVar[str] = "dev.sluice.sitemap.read.v1"
+
+    found: ObjectRef
+    pages: Annotated[int, Field(ge=0)]
+    sitemaps: Annotated[int, Field(ge=0)]
+
+
 class ChunkRequested(DocumentPayload):
     """Split this text. Sizes are tokens of the corpus's embedding model, special tokens not counted."""
 

@@ -26,6 +26,11 @@ def is_event(headers: Mapping[str, str]) -> bool:
     )
 
 
+def is_batch(content_type: str) -> bool:
+    """Whether a body of this type is a batch, which `decode` refuses and `decode_batch` reads."""
+    return content_type.partition(";")[0].strip().lower() == BATCH
+
+
 def decode(headers: RawHeaders, body: bytes) -> CloudEvent:
     """The content type decides the mode, as it does for Knative. Raises `InvalidInput` or `TooLarge`."""
     named = _distinct(headers)

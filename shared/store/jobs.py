@@ -14,6 +14,7 @@ from shared.contracts.jobs import (
     JobFailed,
     JobReplayRequested,
     JobStatus,
+    Webhook,
 )
 from shared.contracts.stages import EmbedRequested, ScrapeRequested, WorkReady
 from shared.events.event import CloudEvent
@@ -76,13 +77,14 @@ async def replay_job(
 
 async def _restart(connection: "Connection", payload: JobReplayRequested, now: datetime) -> list[Move]:
     ids = list(payload.document_ids) if payload.document_ids is not None else None
-    rows = await connection.fetch(_SQL["failed_documents"], payload.job_id, ids)
+    error = (payload.error_code, payload.error_stage, payload.error_kind)
+    rows = await connection.fetch(_SQL["failed_documents"], payload.job_id, ids, *error)
     decided = [(row["id"], advance(view_of(row), Replayed(payload.from_stage), now)) for row in rows]
     moves = {document_id: move for document_id, move in decided if isinstance(move, Move)}
     if moves:
         states = [move.state.value for move in moves.values()]
         await connection.execute(_SQL["restart_documents"], payload.job_id, list(moves), states, now)
-        await connection.execute(_SQL["restart"], payload.job_id)
+        await connection.execute(_SQL["restart"], payload.job_id, now)
     return list(moves.values())
 
 
@@ -93,7 +95,7 @@ def _hints(moves: list[Move]) -> list[WorkReady]:
 
 
 async def end_job(store: Store, job_id: UUID, cause: CloudEvent | None, now: datetime) -> list[CloudEvent]:
-    """Ends the job if nothing of it is unfinished; the event that says so, once.
+    """Ends the job if nothing of it is unfinished; the event that says so, once, if anybody is to be told.
 
     Reads first, in a snapshot of its own after the last document's commit, and writes only when it is the end: the
     job's row is not touched by each of its documents.
@@ -106,11 +108,18 @@ async def end_job(store: Store, job_id: UUID, cause: CloudEvent | None, now: dat
     status = job_status(counts, cancel_requested=job["cancel_requested"])
     event = _ending(job_id, job, status, counts, cause, now)
     ids, texts = outbox.columns([event])
-    due = outbox.due_at(now)
-    ended = await store.fetch(_SQL["finish"], job_id, job["generation"], status, now, ids[0], texts[0], due)
+    told = (job["announced"], webhook_url(job["webhook"], event.type))
+    outboxed = (ids[0], texts[0], outbox.due_at(now))
+    ended = await store.fetch(_SQL["finish"], job_id, job["generation"], status, now, *outboxed, *told)
     if ended:
         await store.fetch(_SQL["fold"], job_id)
-    return [event] if ended else []
+    return [event] if ended and job["announced"] else []
+
+
+def webhook_url(webhook: str | None, event_type: str) -> str | None:
+    """Where the job wants to hear of this ending; None when it does not."""
+    hook = Webhook.model_validate_json(webhook) if webhook else None
+    return hook.url if hook and event_type in {f"dev.sluice.{name}.v1" for name in hook.events} else None
 
 
 def _ending(

@@ -2,20 +2,26 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from uuid import UUID
 
 from shared.store.queries import load
 from shared.store.store import Row, Store
 
+T = TypeVar("T")
+
 _SQL: Final = load("reads")
+_COUNTED_UP_TO: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """`counts` are documents by state, from one snapshot: they add up to `total`. Absent states are zero."""
+    """`counts` are documents by state, from one snapshot: they add up to `total`. Absent states are zero.
+
+    What has ended since `rated_from`, beyond `rated_base`, tells how fast the job is.
+    """
 
     id: UUID
     corpus: str
@@ -25,16 +31,31 @@ class JobView:
     created_at: datetime
     cancel_requested_at: datetime | None
     ended_at: datetime | None
+    rated_from: datetime
+    rated_base: int
+    from_sitemap: bool
+    webhook_url: str | None
+    request_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why nobody works on a document now, and when that ends, where anybody knows."""
+
+    reason: Literal["chunking", "backoff", "domain", "queued"]
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """`waiting` says why nobody works on it now: queued | domain | backoff | chunking; None when in hand or ended."""
+    """Somebody works on it while `lease_until` is set; its domain is closed until `domain_next_at`."""
 
     id: UUID
     ordinal: int
     url: str
+    is_sitemap: bool
     state: str
+    token: int
     attempt: int
     error_stage: str | None
     error_kind: str | None
@@ -42,10 +63,23 @@ class DocumentRow:
     error_message: str | None
     chunks: int | None
     tokens: int | None
-    waiting: str | None
-    not_before: datetime | None
+    not_before: datetime
+    lease_until: datetime | None
+    domain_next_at: datetime | None
     updated_at: datetime
     ended_at: datetime | None
+
+    def wait(self, now: datetime) -> Wait | None:
+        """None when it is in somebody's hands, or has ended."""
+        if self.ended_at is not None or self.lease_until is not None:
+            return None
+        if self.state == "chunking":
+            return Wait("chunking")
+        if self.not_before > now:
+            return Wait("backoff", self.not_before)
+        if self.state == "pending" and self.domain_next_at is not None and self.domain_next_at > now:
+            return Wait("domain", self.domain_next_at)
+        return Wait("queued")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +101,23 @@ class CorpusView:
     name: str
     model: str
     dimension: int
+    chunk_max_tokens: int
+    chunk_overlap_tokens: int
+    vector_index: str
     pages: int
     chunks: int
     tokens: int
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """All given conditions hold."""
+
+    status: str | None = None
+    corpus: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
 
 
 async def get_job(store: Store, caller_id: str, job_id: UUID) -> JobView | None:
@@ -79,10 +126,23 @@ async def get_job(store: Store, caller_id: str, job_id: UUID) -> JobView | None:
 
 
 async def list_jobs(
-    store: Store, caller_id: str, *, status: str | None = None, limit: int = 50, before: datetime | None = None
+    store: Store,
+    caller_id: str,
+    wanted: JobFilter = JobFilter(),
+    *,
+    limit: int = 50,
+    after: tuple[datetime, UUID] | None = None,
 ) -> list[JobView]:
-    """Newest first. `before` is the `created_at` of the last one seen."""
-    return [_job(row) for row in await store.fetch(_SQL["jobs"], caller_id, status, before, limit)]
+    """Newest first. `after` is `created_at` and `id` of the last one seen."""
+    seen = after or (None, None)
+    window = (caller_id, wanted.since, wanted.before, *seen, limit)
+    if wanted.corpus is not None:
+        rows = await store.fetch(_SQL["jobs_of_corpus"], *window, wanted.corpus, wanted.status)
+    elif wanted.status is not None:
+        rows = await store.fetch(_SQL["jobs_in_state"], *window, wanted.status)
+    else:
+        rows = await store.fetch(_SQL["jobs"], *window)
+    return [_job(row) for row in rows]
 
 
 async def list_documents(
@@ -90,14 +150,23 @@ async def list_documents(
     caller_id: str,
     job_id: UUID,
     *,
-    now: datetime,
     state: str | None = None,
+    error_code: str | None = None,
     limit: int = 100,
     after: int = -1,
 ) -> list[DocumentRow]:
     """In the order of submission. `after` is the `ordinal` of the last one seen."""
-    rows = await store.fetch(_SQL["documents"], caller_id, job_id, now, after, state, limit)
-    return [DocumentRow(**row) for row in rows]
+    window = (caller_id, job_id, after, limit, error_code)
+    if state is None:
+        rows = await store.fetch(_SQL["documents"], *window)
+    else:
+        rows = await store.fetch(_SQL["documents_in_state"], *window, state)
+    return [_of(DocumentRow, row) for row in rows]
+
+
+async def get_document(store: Store, caller_id: str, job_id: UUID, document_id: UUID) -> DocumentRow | None:
+    row = await store.fetch_row(_SQL["document"], caller_id, job_id, document_id)
+    return _of(DocumentRow, row) if row else None
 
 
 async def list_failures(store: Store, caller_id: str, document_id: UUID) -> list[FailureRow]:
@@ -105,20 +174,26 @@ async def list_failures(store: Store, caller_id: str, document_id: UUID) -> list
     return [FailureRow(**row) for row in await store.fetch(_SQL["failures"], caller_id, document_id)]
 
 
-async def list_corpora(store: Store, caller_id: str) -> list[CorpusView]:
-    return [CorpusView(**row) for row in await store.fetch(_SQL["corpora"], caller_id, None)]
+async def list_corpora(store: Store, caller_id: str, *, limit: int = 100, after: str = "") -> list[CorpusView]:
+    """By name. `after` is the name of the last one seen."""
+    return [_of(CorpusView, row) for row in await store.fetch(_SQL["corpora"], caller_id, after, limit)]
 
 
 async def get_corpus(store: Store, caller_id: str, name: str) -> CorpusView | None:
-    row = await store.fetch_row(_SQL["corpora"], caller_id, name)
-    return CorpusView(**row) if row else None
+    row = await store.fetch_row(_SQL["corpus"], caller_id, name)
+    return _of(CorpusView, row) if row else None
 
 
-async def ready_depth(store: Store, stage: Literal["scrape", "embed"]) -> int:
-    """Documents that wait for the stage's workers, retries that are not due included."""
-    row = await store.fetch_row(_SQL[f"ready_to_{stage}"])
+async def ready_depth(store: Store, stage: Literal["scrape", "embed"], up_to: int = _COUNTED_UP_TO) -> int:
+    """Documents that wait for the stage's workers, retries that are not due included; counting ends at `up_to`."""
+    row = await store.fetch_row(_SQL[f"ready_to_{stage}"], up_to)
     return int(row[0]) if row else 0
 
 
 def _job(row: "Row") -> JobView:
-    return JobView(**dict(row) | {"counts": json.loads(row["counts"] or "{}")})
+    view = dict(row) | {"counts": json.loads(row["counts"] or "{}")}
+    return JobView(**{field.name: view[field.name] for field in fields(JobView)})
+
+
+def _of(kind: type[T], row: "Row") -> T:
+    return kind(**{field.name: row[field.name] for field in fields(kind)})  # type: ignore[arg-type]

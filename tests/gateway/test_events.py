@@ -69,12 +69,42 @@ async def test_what_is_no_event_is_a_bad_request(world: World) -> None:
     cases = [
         (b"{}", {"content-type": "application/json"}),
         (b"{", STRUCTURED),
-        (b"[]", {"content-type": "application/cloudevents-batch+json"}),
+        (b"{}", {"content-type": "application/cloudevents-batch+json"}),
+        (b"[1]", {"content-type": "application/cloudevents-batch+json; charset=utf-8"}),
         (structured(specversion="0.3"), STRUCTURED),
         (b"{}", binary(id="")),
     ]
     for content, headers in cases:
         problem(await world.client.post("/events", content=content, headers=headers), 400)
+
+
+def batch(*events: Any) -> dict[str, Any]:
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    return {"content": json.dumps([json.loads(event) for event in events]).encode(), "headers": headers}
+
+
+async def test_a_batch_becomes_a_job_an_event_in_its_order(world: World) -> None:
+    other = {"url": "https://example.org/c", "corpus": "wiki"}
+    answer = await world.client.post("/events", **batch(structured(), structured(id="2", data=other)))
+    assert answer.status_code == 202, answer.text
+    jobs = answer.json()["jobs"]
+    assert [(job["corpus"], job["documents"]) for job in jobs] == [("handbook", 2), ("wiki", 1)]
+    alone = await world.client.post("/events", content=structured(), headers=STRUCTURED)
+    assert alone.headers["location"] == jobs[0]["links"]["self"], "in a batch or alone, it is the same event"
+
+
+async def test_everything_wrong_with_a_batch_is_named_and_nothing_of_it_is_taken(world: World) -> None:
+    bad_urls = structured(id="2", data={"urls": ["https://example.org/", "x", "ftp://y"]})
+    answer = await world.client.post("/events", **batch(structured(), bad_urls, structured(type="com.example.x")))
+    errors = problem(answer, 422)["errors"]
+    assert [(error["field"], error["code"]) for error in errors] == [
+        ("[1].urls[1]", "url_invalid"),
+        ("[1].urls[2]", "url_scheme"),
+        ("[2].type", "event_type_not_allowed"),
+    ]
+    for events in ((), [structured(id=str(n)) for n in range(101)]):
+        assert problem(await world.client.post("/events", **batch(*events)), 422)["code"] == "event_batch"
+    assert world.behind.events == []
 
 
 async def test_an_event_has_at_most_64_kib(world: World) -> None:

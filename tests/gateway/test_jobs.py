@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from shared.contracts.jobs import JobCancelRequested, JobReplayRequested
@@ -19,6 +20,68 @@ async def test_a_job_shows_its_counts_and_they_add_up(world: World) -> None:
     assert (body["counts"]["indexed"], body["counts"]["failed"], body["counts"]["scraping"]) == (2, 1, 0)
     assert body["ended_at"] is None
     assert body["seconds"] >= 0
+
+
+async def test_progress_tells_how_fast_it_goes_and_when_it_may_end(world: World) -> None:
+    job_id = await insert_job(world.store, ALICE, ["pending"] * 3 + ["indexed"])
+    await world.store.pool.execute("UPDATE jobs SET created_at = created_at - interval '10 s' WHERE id = $1", job_id)
+    progress = (await world.client.get(f"{JOBS}/{job_id}")).json()["progress"]
+    assert (progress["ended"], progress["fraction"]) == (1, 0.25)
+    assert 0.01 < progress["rate_per_s"] <= 0.1
+    assert progress["eta_s"] >= 30
+    untouched = await insert_job(world.store, ALICE, ["pending"])
+    progress = (await world.client.get(f"{JOBS}/{untouched}")).json()["progress"]
+    assert progress == {"ended": 0, "fraction": 0.0, "rate_per_s": None, "eta_s": None}
+
+
+async def test_a_replay_is_as_fast_as_it_is_not_as_slow_as_the_night_before(world: World) -> None:
+    await world.works()
+    job_id = await insert_job(world.store, ALICE, ["failed"] * 2 + ["indexed"] * 8, status="completed_with_errors")
+    await world.store.pool.execute("UPDATE jobs SET created_at = created_at - interval '9 h' WHERE id = $1", job_id)
+    job = (await world.client.post(f"{JOBS}/{job_id}/replay")).json()
+    assert (job["status"], job["progress"]["ended"], job["progress"]["rate_per_s"]) == ("running", 8, None)
+    await world.store.pool.execute("UPDATE jobs SET rated_from = rated_from - interval '2 s' WHERE id = $1", job_id)
+    await _move(world, job_id)
+    assert (await world.client.get(f"{JOBS}/{job_id}")).json()["progress"]["rate_per_s"] > 0.01
+
+
+async def test_a_document_says_why_it_waits_and_until_when(world: World) -> None:
+    job_id = await insert_job(world.store, ALICE, ["pending"] * 3 + ["chunking", "indexed"])
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    pool = world.store.pool
+    await pool.execute("UPDATE documents SET not_before = $2 WHERE job_id = $1 AND ordinal = 0", job_id, later)
+    await pool.execute("UPDATE documents SET domain = 'slow.org' WHERE job_id = $1 AND ordinal = 1", job_id)
+    await pool.execute("INSERT INTO domains (domain, delay_s, next_at) VALUES ('slow.org', 1, $1)", later)
+    await pool.execute("UPDATE documents SET ended_at = now() WHERE job_id = $1 AND ordinal = 4", job_id)
+    found = (await world.client.get(f"{JOBS}/{job_id}/documents")).json()["documents"]
+    waits = [(one["waiting"], one["next_try_at"] and datetime.fromisoformat(one["next_try_at"])) for one in found]
+    assert waits == [("backoff", later), ("domain", later), ("queued", None), ("chunking", None), (None, None)]
+
+
+async def test_one_document_is_shown_with_all_that_went_wrong(world: World) -> None:
+    job_id = await insert_job(world.store, ALICE, ["failed"])
+    [page] = (await world.client.get(f"{JOBS}/{job_id}/documents")).json()["documents"]
+    await world.store.pool.execute(
+        "INSERT INTO failures (document_id, job_id, token, attempt, stage, kind, code, message, failed_at)"
+        " SELECT $1, $2, n, n, 'scraping', 'transient', 'http_503', 'no', now() FROM generate_series(1, 3) n",
+        *(UUID(page["document_id"]), job_id),
+    )
+    path = f"{JOBS}/{job_id}/documents/{page['document_id']}"
+    detail = (await world.client.get(path)).json()
+    assert [failure["attempt"] for failure in detail["failures"]] == [1, 2, 3]
+    assert detail | {"failures": None} == page | {"failures": None}
+    assert problem(await world.client.get(path, headers=world.as_bob()), 404)["code"] == "job_not_found"
+    other = await insert_job(world.store, ALICE, ["failed"])
+    elsewhere = await world.client.get(f"{JOBS}/{other}/documents/{page['document_id']}")
+    assert problem(elsewhere, 404)["code"] == "document_not_found"
+
+
+async def test_documents_are_found_by_their_error(world: World) -> None:
+    job_id = await insert_job(world.store, ALICE, ["failed", "failed", "indexed"])
+    await world.store.pool.execute("UPDATE documents SET error_code = 'http_503' WHERE ordinal = 1")
+    for query in ({"error_code": "http_503"}, {"error_code": "http_503", "status": "failed"}):
+        found = (await world.client.get(f"{JOBS}/{job_id}/documents", params=query)).json()["documents"]
+        assert [one["url"] for one in found] == ["https://example.org/1"]
 
 
 async def test_documents_come_in_pages_until_there_are_no_more(world: World) -> None:
@@ -47,6 +110,39 @@ async def test_jobs_are_listed_newest_first_page_by_page(world: World) -> None:
     assert [job["job_id"] for job in first["jobs"] + rest["jobs"]] == made[::-1]
     assert rest["next"] is None
     assert (await world.client.get(JOBS, params={"status": "completed"})).json()["jobs"] == []
+    assert first["next"] is not None
+
+
+async def test_jobs_of_the_same_moment_are_all_listed(world: World) -> None:
+    made = {str(await insert_job(world.store, ALICE, ["pending"])) for _ in range(5)}
+    await world.store.pool.execute("UPDATE jobs SET created_at = '2026-01-01'")
+    seen, query = [], {"limit": "2"}
+    while True:
+        page = (await world.client.get(JOBS, params=query)).json()
+        seen += [job["job_id"] for job in page["jobs"]]
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert sorted(seen) == sorted(made)
+
+
+async def test_jobs_are_found_by_corpus_state_and_time(world: World) -> None:
+    old, new = [str(await insert_job(world.store, ALICE, ["pending"])) for _ in range(2)]
+    await world.store.pool.execute(
+        "UPDATE jobs SET created_at = '2026-01-01', state = 'failed' WHERE id = $1", UUID(old)
+    )
+    corpus = (await world.client.get(f"{JOBS}/{old}")).json()["corpus"]
+    for query, expected in (
+        ({"corpus": corpus}, [old]),
+        ({"corpus": corpus, "status": "running"}, []),
+        ({"status": "running"}, [new]),
+        ({"before": "2026-01-02T00:00:00Z"}, [old]),
+        ({"since": "2026-01-02T00:00:00+01:00"}, [new]),
+        ({"corpus": "no-such"}, []),
+    ):
+        found = (await world.client.get(JOBS, params=query)).json()["jobs"]
+        assert [job["job_id"] for job in found] == expected, query
+    assert problem(await world.client.get(JOBS, params={"since": "yesterday"}), 422)["field"] == "since"
 
 
 async def test_what_belongs_to_another_caller_does_not_exist(world: World) -> None:
@@ -83,6 +179,11 @@ async def test_replay_names_documents_and_stage_or_neither(world: World) -> None
         JobReplayRequested(job_id=job_id, caller_id=ALICE),
         JobReplayRequested(job_id=job_id, caller_id=ALICE, document_ids=(document_id,), from_stage="chunk"),
     ]
+    by_error = {"error_code": "http_503", "error_stage": "scraping", "error_kind": "transient"}
+    assert (await world.client.post(f"{JOBS}/{job_id}/replay", json=by_error)).status_code == 202
+    assert world.behind.events[-1][1] == JobReplayRequested.model_validate(
+        {"job_id": job_id, "caller_id": ALICE, **by_error}
+    )
     bad = await world.client.post(f"{JOBS}/{job_id}/replay", json={"from_stage": "sleep"})
     assert problem(bad, 422)["field"] == "from_stage"
 
@@ -110,7 +211,7 @@ async def test_waiting_is_not_for_jobs_that_ended(world: World) -> None:
     assert answer.elapsed.total_seconds() < 5
 
 
-BEFORE_TIME = base64.b64encode(b"0001-01-01T00:00:00+23:59").decode()
+BEFORE_TIME = base64.b64encode(f"0001-01-01T00:00:00+23:59 {UUID(int=0)}".encode()).decode()
 
 
 async def test_a_cursor_nobody_gave_is_refused(world: World) -> None:

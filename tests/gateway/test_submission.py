@@ -1,5 +1,6 @@
 """Handing in URLs."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -101,16 +102,44 @@ async def test_half_a_character_is_read_as_browsers_read_it(world: World) -> Non
     assert (await submitted(world))[1] == ["https://example.org/%EF%BF%BD"]
 
 
-async def test_an_idempotency_key_makes_a_repetition_harmless(world: World) -> None:
+async def test_unless_it_asks_for_the_good_ones_alone(world: World) -> None:
+    urls = ["https://example.org/a", "no url", "https://example.org/b"]
+    answer = await world.client.post(JOBS, json={"urls": urls, "skip_invalid": True})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["documents"] == 2
+    assert [(one["field"], one["code"]) for one in answer.json()["skipped"]] == [("urls[1]", "url_invalid")]
+    assert (await submitted(world))[1] == ["https://example.org/a", "https://example.org/b"]
+    none_left = await world.client.post(JOBS, json={"urls": ["no url"], "skip_invalid": True})
+    assert problem(none_left, 422)["code"] == "url_invalid"
+
+
+async def test_an_idempotency_key_gives_the_same_answer_to_the_same_body_and_refuses_another(world: World) -> None:
+    await world.works()
     headers = {"Idempotency-Key": "one"}
-    first, again, other = [
-        (await world.client.post(JOBS, json={"url": url}, headers=headers)).json()["job_id"]
-        for url in ("https://example.org/", "https://example.org/", "https://example.org/other")
+    first, again = [
+        await world.client.post(JOBS, json=body, headers=headers)
+        for body in ({"url": "https://example.org/"}, {"url": "https://example.org/", "corpus": "default"})
     ]
-    assert first == again != other
-    assert world.behind.events[0] == world.behind.events[1], "the same event, which the orchestrator takes once"
+    assert first.json() == again.json()
+    assert await world.store.pool.fetchval("SELECT count(*) FROM jobs") == 1
+    other = await world.client.post(JOBS, json={"url": "https://example.org/other"}, headers=headers)
+    assert problem(other, 422)["code"] == "idempotency_key_reused"
     theirs = await world.client.post(JOBS, json={"url": "https://example.org/"}, headers=headers | world.as_bob())
-    assert theirs.json()["job_id"] != first
+    assert theirs.json()["job_id"] != first.json()["job_id"]
+
+
+async def test_of_two_bodies_that_race_under_one_key_one_is_refused(world: World) -> None:
+    await world.works()
+    answers = await asyncio.gather(
+        *(
+            world.client.post(JOBS, json={"url": f"https://example.org/{n % 2}"}, headers={"Idempotency-Key": "race"})
+            for n in range(8)
+        )
+    )
+    taken = {answer.json()["job_id"] for answer in answers if answer.status_code == 202}
+    assert len(taken) == 1
+    assert sorted(answer.status_code for answer in answers) == [202] * 4 + [422] * 4
+    assert await world.store.pool.fetchval("SELECT count(*) FROM documents") == 1
 
 
 async def test_while_the_orchestrator_is_down_the_caller_is_asked_to_come_back(world: World) -> None:

@@ -1,33 +1,43 @@
 -- name: job
-SELECT j.id, c.name AS corpus, j.state AS status, j.total, j.created_at, j.cancel_requested_at, j.ended_at,
-    (SELECT jsonb_object_agg(d.state, d.n) FROM (
-        SELECT state, sum(n) AS n FROM job_deltas WHERE job_id = j.id GROUP BY state HAVING sum(n) <> 0
-    ) d) AS counts
-FROM jobs j JOIN corpora c ON c.id = j.corpus_id
-WHERE j.caller_id = $1 AND j.id = $2;
+SELECT * FROM job_views WHERE caller_id = $1 AND id = $2;
 
 -- name: jobs
-SELECT j.id, c.name AS corpus, j.state AS status, j.total, j.created_at, j.cancel_requested_at, j.ended_at,
-    (SELECT jsonb_object_agg(d.state, d.n) FROM (
-        SELECT state, sum(n) AS n FROM job_deltas WHERE job_id = j.id GROUP BY state HAVING sum(n) <> 0
-    ) d) AS counts
-FROM jobs j JOIN corpora c ON c.id = j.corpus_id
-WHERE j.caller_id = $1 AND ($2::text IS NULL OR j.state = $2) AND ($3::timestamptz IS NULL OR j.created_at < $3)
-ORDER BY j.created_at DESC, j.id LIMIT $4;
+-- $1 caller, $2 and $3 created since and before, $4 and $5 time and id of the last one seen, $6 limit
+SELECT * FROM job_views
+WHERE caller_id = $1 AND ($2::timestamptz IS NULL OR created_at >= $2) AND ($3::timestamptz IS NULL OR created_at < $3)
+AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $6;
+
+-- name: jobs_in_state
+-- Like `jobs`, with $7 the state. A statement of its own, because its plan is another index.
+SELECT * FROM job_views
+WHERE caller_id = $1 AND ($2::timestamptz IS NULL OR created_at >= $2) AND ($3::timestamptz IS NULL OR created_at < $3)
+AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::uuid)) AND status = $7
+ORDER BY created_at DESC, id DESC LIMIT $6;
+
+-- name: jobs_of_corpus
+-- Like `jobs`, with $7 the corpus and $8 the state, or null.
+SELECT v.* FROM job_views v
+WHERE v.corpus_id = (SELECT c.id FROM corpora c WHERE c.caller_id = $1 AND c.name = $7 AND c.deleted_at IS NULL)
+AND v.caller_id = $1 AND ($2::timestamptz IS NULL OR v.created_at >= $2)
+AND ($3::timestamptz IS NULL OR v.created_at < $3)
+AND ($4::timestamptz IS NULL OR (v.created_at, v.id) < ($4, $5::uuid)) AND ($8::text IS NULL OR v.status = $8)
+ORDER BY v.created_at DESC, v.id DESC LIMIT $6;
 
 -- name: documents
-SELECT d.id, d.ordinal, d.url, d.state, d.attempt, d.error_stage, d.error_kind, d.error_code, d.error_message,
-    d.chunks, d.tokens, d.not_before, d.updated_at, d.ended_at,
-    CASE
-        WHEN d.ended_at IS NOT NULL OR d.lease_until IS NOT NULL THEN NULL
-        WHEN d.state = 'chunking' THEN 'chunking'
-        WHEN d.not_before > $3 THEN 'backoff'
-        WHEN d.state = 'pending' AND n.next_at > $3 THEN 'domain'
-        ELSE 'queued'
-    END AS waiting
-FROM documents d LEFT JOIN domains n ON n.domain = d.domain
-WHERE d.caller_id = $1 AND d.job_id = $2 AND d.ordinal > $4 AND ($5::text IS NULL OR d.state = $5)
-ORDER BY d.ordinal LIMIT $6;
+-- $1 caller, $2 job, $3 ordinal of the last one seen, $4 limit, $5 an error code or null
+SELECT * FROM document_views
+WHERE caller_id = $1 AND job_id = $2 AND ordinal > $3 AND ($5::text IS NULL OR error_code = $5)
+ORDER BY ordinal LIMIT $4;
+
+-- name: documents_in_state
+-- Like `documents`, with $6 the state.
+SELECT * FROM document_views
+WHERE caller_id = $1 AND job_id = $2 AND ordinal > $3 AND ($5::text IS NULL OR error_code = $5) AND state = $6
+ORDER BY ordinal LIMIT $4;
+
+-- name: document
+SELECT * FROM document_views WHERE caller_id = $1 AND job_id = $2 AND id = $3;
 
 -- name: failures
 SELECT f.token, f.attempt, f.stage, f.kind, f.code, f.message, f.failed_at
@@ -36,14 +46,15 @@ WHERE d.caller_id = $1 AND f.document_id = $2
 ORDER BY f.id;
 
 -- name: corpora
-SELECT c.id, c.name, c.model, c.dimension, c.created_at, count(p.id) AS pages,
-    coalesce(sum(p.chunks), 0)::bigint AS chunks, coalesce(sum(p.tokens), 0)::bigint AS tokens
-FROM corpora c LEFT JOIN pages p ON p.corpus_id = c.id
-WHERE c.caller_id = $1 AND ($2::text IS NULL OR c.name = $2)
-GROUP BY c.id ORDER BY c.name;
+-- $1 caller, $2 the name of the last one seen, $3 limit
+SELECT * FROM corpus_views WHERE caller_id = $1 AND name > $2 ORDER BY name LIMIT $3;
+
+-- name: corpus
+SELECT * FROM corpus_views WHERE caller_id = $1 AND name = $2;
 
 -- name: ready_to_scrape
-SELECT count(*) FROM documents WHERE state = 'pending';
+-- $1 is where counting ends.
+SELECT count(*) FROM (SELECT 1 FROM documents WHERE state = 'pending' LIMIT $1) ready;
 
 -- name: ready_to_embed
-SELECT count(*) FROM documents WHERE state = 'embedding' AND lease_until IS NULL;
+SELECT count(*) FROM (SELECT 1 FROM documents WHERE state = 'embedding' AND lease_until IS NULL LIMIT $1) ready;

@@ -5,7 +5,7 @@ SET vector_index = 'building', vector_index_at = $2
 WHERE id = $1
     AND (vector_index = 'none' OR (vector_index = 'building' AND vector_index_at < $2::timestamptz - make_interval(secs => $3)))
     AND dimension <= $4
-    AND (SELECT coalesce(sum(p.chunks), 0) FROM pages p WHERE p.corpus_id = $1) >= $5
+    AND (SELECT coalesce(sum(d.chunks), 0) FROM corpus_deltas d WHERE d.corpus_id = $1) >= $5
 RETURNING model, dimension;
 
 -- name: statements

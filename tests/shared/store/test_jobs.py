@@ -6,7 +6,7 @@ import pytest
 
 from shared.contracts.jobs import StageName
 from shared.store.claims import renew
-from shared.store.reads import get_corpus, get_job, list_corpora, list_failures, list_jobs, ready_depth
+from shared.store.reads import JobFilter, get_corpus, get_job, list_corpora, list_failures, list_jobs, ready_depth
 from tests.shared.store.world import LEASE_S, World
 
 URLS = [f"https://d{i}.org/" for i in range(4)]
@@ -151,8 +151,15 @@ async def test_what_the_gateway_shows_is_the_callers_own(world: World) -> None:
     world.after(1)
     second = await world.submit(URLS[1:], corpus="films")
     assert [job.id for job in await list_jobs(world.store, "alice")] == [second, first]
-    assert [job.id for job in await list_jobs(world.store, "alice", status="completed")] == [first]
-    assert [job.id for job in await list_jobs(world.store, "alice", before=world.now)] == [first]
+    for wanted, ids in (
+        (JobFilter(status="completed"), [first]),
+        (JobFilter(corpus="films"), [second]),
+        (JobFilter(corpus="books", status="running"), []),
+        (JobFilter(before=world.now), [first]),
+        (JobFilter(since=world.now), [second]),
+    ):
+        assert [job.id for job in await list_jobs(world.store, "alice", wanted)] == ids
+    assert [job.id for job in await list_jobs(world.store, "alice", after=(world.now, second))] == [first]
     assert await list_jobs(world.store, "bob") == []
     assert await get_job(world.store, "bob", first) is None
     assert await world.documents(first, caller="bob") == []

@@ -10,7 +10,7 @@ from shared.contracts.stages import PipelineTick
 from shared.errors import InvalidInput
 from shared.pipeline.policy import Policy
 from shared.store.claims import release, renew
-from shared.store.reads import list_failures
+from shared.store.reads import Wait, list_failures
 from shared.store.store import Store
 from tests.shared.store.world import CHUNKER, LEASE_S, World, document_id
 
@@ -38,7 +38,8 @@ async def test_a_document_travels_to_the_index_and_ends_its_job(world: World) ->
     view = await world.job(job)
     assert (view.status, dict(view.counts)) == ("completed", {"indexed": 1})
     [row] = await world.documents(job)
-    assert (row.state, row.chunks, row.tokens, row.waiting, row.error_code) == ("indexed", 2, 7, None, None)
+    assert (row.state, row.chunks, row.tokens, row.error_code) == ("indexed", 2, 7, None)
+    assert row.wait(world.now) is None
     assert world.types() == [
         "scrape.requested",
         "chunk.requested",
@@ -104,8 +105,9 @@ async def test_retry_after_holds_the_document_and_its_whole_domain(world: World)
     [claim] = await world.scrape(1)
     await world.apply(world.failed(claim, retry_after_s=120))
     assert await world.scrape() == []
-    waits = {row.waiting for row in await world.documents(job)}
-    assert waits == {"backoff", "domain"}
+    waits = {row.wait(world.now) for row in await world.documents(job)}
+    until = world.now + timedelta(seconds=120)
+    assert waits == {Wait("backoff", until), Wait("domain", until)}
     world.after(120)
     assert len(await world.scrape()) == 2
 

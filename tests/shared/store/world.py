@@ -174,7 +174,7 @@ class World:
         return view
 
     async def documents(self, job: UUID, caller: str = "alice") -> list[DocumentRow]:
-        return await list_documents(self.store, caller, job, now=self.now, limit=10_000)
+        return await list_documents(self.store, caller, job, limit=10_000)
 
     def types(self) -> list[str]:
         """What was sent, in short: `document.indexed`."""
