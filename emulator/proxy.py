@@ -102,10 +102,10 @@ class _Forwarding:
         """Once an answer has begun it can only be cut off: the server does so when we return without its end."""
         await self._say(status, f"{text}\n".encode(), TEXT, PLATFORM_ERROR)
 
-    async def _say(self, status: int, body: bytes, content_type: bytes, who: Header) -> None:
+    async def _say(self, status: int, body: bytes, content_type: bytes, *more: Header) -> None:
         if self.status is None:
             self.status = status
-            await answer(self._send, status, body, content_type, who, *self._headers.ours())
+            await answer(self._send, status, body, content_type, *more, *self._headers.ours())
 
     async def _limited(self, limits: Limits, replica: Replica, body: RequestBody) -> None:
         """As the watchdog in front of the function would."""
@@ -120,7 +120,8 @@ class _Forwarding:
         except TimeoutError:
             if not limit.expired():
                 raise
-            await self._say(504, b"", TEXT, WATCHDOG_ERROR)
+            kind = (b"content-type", (self._headers.given(b"content-type") or "text/plain").encode("latin-1"))
+            await self._say(504, b"", TEXT, WATCHDOG_ERROR, kind)
 
     async def _call(self, replica: Replica, body: bytes | AsyncIterator[bytes], write_s: float | None = None) -> None:
         began_s = time.monotonic()

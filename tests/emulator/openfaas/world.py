@@ -4,7 +4,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,9 @@ class Client:
     async def ended(self, call_id: str, **wanted: object) -> dict[str, Any]:
         """What is told of an asynchronous call once it is over, or once it is as wanted."""
         wanted = wanted or {"state": "completed"}
-        async with asyncio.timeout(10):
-            while True:
-                told: dict[str, Any] = await self.json(f"/system/async/{call_id}")
-                if told.items() >= wanted.items():
-                    return told
-                await asyncio.sleep(0.02)
+        asked = f"/system/async/{call_id}"
+        told: dict[str, Any] = await once(lambda: self.json(asked), lambda seen: seen.items() >= wanted.items())
+        return told
 
     async def deploy(self, service: str, image: str = "functions/alpine:latest", **fields: Any) -> None:
         body = {"service": service, "image": image, "labels": {}, "annotations": {}, **fields}
@@ -69,6 +66,15 @@ class Client:
         if status == 404:
             status, answer = await self.call("POST", "/system/functions", body)
         assert status == 202, answer
+
+
+async def once(ask: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool], timeout_s: float = 10) -> Any:
+    """The first answer that is as wanted; fails when none comes in time."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            if wanted(found := await ask()):
+                return found
+            await asyncio.sleep(0.02)
 
 
 def build_folder(project: Path, service: str) -> None:
