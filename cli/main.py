@@ -18,6 +18,7 @@ COMMANDS = {
     "ingest": "fetch pages and make them searchable",
     "search": "ask what was indexed",
     "jobs": "list jobs, or show one with its pages",
+    "verify": "say whether state, index and stored objects agree, and mend what does not",
     "logs": "show what a function wrote",
     "extract": "by hand: the main text of a page",
     "chunk": "by hand: the chunks of a text",

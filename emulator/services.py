@@ -55,6 +55,13 @@ class Services:
             await asyncio.gather(*(server.start() for _, server in running))
             yield cls(postgres.url, redis.url, objects.as_uri(), running)
 
+    @staticmethod
+    def addresses(data_dir: Path) -> tuple[str, str]:
+        """URLs of the database and of the object store of a platform that runs on this folder."""
+        data_dir = Path(os.path.realpath(data_dir))
+        postgres = Postgres(data_dir / "postgres", data_dir / "run" / "sockets")
+        return postgres.url, (data_dir / "objects").as_uri()
+
     def status(self) -> dict[str, Any]:
         return {
             name: {

@@ -10,6 +10,7 @@ from shared.pipeline.facts import (
     Cancelled,
     Chunked,
     Claimed,
+    Distrusted,
     DocumentFact,
     DocumentView,
     Embedded,
@@ -52,6 +53,8 @@ def advance(
             return _cancel(document, now)
         case Replayed():
             return _replay(document, fact, now)
+        case Distrusted():
+            return _start_over(document, now)
         case _:
             assert_never(fact)
 
@@ -210,6 +213,16 @@ def _replay(document: DocumentView, fact: Replayed, now: datetime) -> Decision:
     if stage == "chunking" and document.text_sha256 is None:
         stage = "scraping"
     return Move(WAITS_IN[stage], document.token + 1, attempt=0, deaths=0, nudges=0, not_before=now)
+
+
+def _start_over(document: DocumentView, now: datetime) -> Decision:
+    if document.state is State.CANCELLED:
+        return Ignored("cancelled")
+    failure = Failure(
+        "scraping", "interrupted", "content_lost", "what was stored of this page was lost; it is made again"
+    )
+    start = Move(State.PENDING, document.token + 1, attempt=0, deaths=0, nudges=0, not_before=now)
+    return replace(start, failure=failure, effects=(Effect.DISTRUST_PAGE,))
 
 
 def _in_hand(document: DocumentView) -> bool:

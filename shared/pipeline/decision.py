@@ -15,6 +15,7 @@ class Effect(Enum):
     REQUEST_CHUNKS = auto()
     WAKE_EMBED = auto()
     REFRESH_PAGE = auto()
+    DISTRUST_PAGE = auto()
     ANNOUNCE = auto()
 
 

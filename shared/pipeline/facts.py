@@ -119,5 +119,12 @@ class Replayed:
     from_stage: StageName | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Distrusted:
+    """What was stored of it is gone or wrong: go again from the beginning."""
+
+
 Result: TypeAlias = Scraped | Chunked | Embedded | Failed
-DocumentFact: TypeAlias = Claimed | Released | Reported | Result | LeaseExpired | Nudged | Cancelled | Replayed
+DocumentFact: TypeAlias = (
+    Claimed | Released | Reported | Result | LeaseExpired | Nudged | Cancelled | Replayed | Distrusted
+)

@@ -67,7 +67,7 @@ def _chunk_requests(step: Step, now: datetime) -> list[CloudEvent]:
 def _plain(step: Step) -> bool:
     """One statement does it all, as it does for most documents."""
     rare = step.move.hold_domain_until is not None or step.learns_chunker is not None
-    return not rare and Effect.REFRESH_PAGE not in step.move.effects
+    return not rare and not {Effect.REFRESH_PAGE, Effect.DISTRUST_PAGE} & set(step.move.effects)
 
 
 async def _beside(connection: "Connection", step: Step) -> None:
@@ -78,6 +78,9 @@ async def _beside(connection: "Connection", step: Step) -> None:
         await connection.execute(_SQL["learn_chunker"], row["corpus_id"], step.learns_chunker)
     if Effect.REFRESH_PAGE in move.effects:
         await connection.execute(_SQL["refresh_page"], row["id"])
+    if Effect.DISTRUST_PAGE in move.effects:
+        await connection.execute(load("verify")["distrust_page"], row["id"])
+        await connection.execute(load("verify")["reopen_job"], row["job_id"])
 
 
 def _arguments(step: Step, events: list[CloudEvent], now: datetime) -> tuple[Any, ...]:

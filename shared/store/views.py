@@ -42,7 +42,7 @@ def view_of(row: "asyncpg.Record") -> DocumentView:
 
 
 def _version(row: "asyncpg.Record") -> Version | None:
-    if row["page_sha256"] is None:
+    if not row["page_sha256"]:  # no page yet, or one that must not be relied upon
         return None
     recipe = Recipe(row["page_chunker"], row["page_max_tokens"], row["page_overlap_tokens"], row["page_model"])
     return Version(row["page_sha256"], recipe)

@@ -85,12 +85,17 @@ class Platform:
         assert time.monotonic() - began < SOON_S, self._last_words()
 
     async def _sluice_down(self) -> None:
-        command = ("-m", "cli.main", "down", "--data-dir", str(self.folder), "--port", str(self.port))
+        code, said = await self.sluice("down")
+        assert code == 0, said
+
+    async def sluice(self, command: str, *arguments: str) -> tuple[int, str]:
+        """The exit code of a command about this platform, and what it said."""
+        words = ("-m", "cli.main", command, "--data-dir", str(self.folder), "--port", str(self.port), *arguments)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            sys.executable, *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said, _ = await process.communicate()
-        assert process.returncode == 0, said.decode()
+        return process.returncode or 0, said.decode()
 
     def _last_words(self) -> str:
         logs = [self.folder.with_name("up.log"), *sorted((self.folder / "logs").glob("*.log"))]

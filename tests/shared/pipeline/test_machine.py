@@ -13,6 +13,7 @@ from shared.pipeline.facts import (
     Cancelled,
     Chunked,
     Claimed,
+    Distrusted,
     DocumentFact,
     DocumentView,
     Embedded,
@@ -75,12 +76,14 @@ class OneDocument(RuleBasedStateMachine):
                 return replace(after, has_chunks=True, recipe=replace(before.recipe, chunker=chunker))
             case Embedded() if before.text_sha256:
                 return replace(after, indexed=Version(before.text_sha256, before.recipe))
+            case Distrusted():
+                return replace(after, text_sha256=None, has_chunks=False, indexed=None)
             case _:
                 return after
 
     def check(self, before: DocumentView, fact: DocumentFact, move: Move) -> None:
         assert move.token >= before.token
-        assert before.state in UNFINISHED or isinstance(fact, Replayed)
+        assert before.state in UNFINISHED or isinstance(fact, Replayed | Distrusted)
         assert move.attempt <= POLICY.max_attempts
         assert move.deaths <= POLICY.max_deaths
         assert move.nudges <= POLICY.max_nudges
@@ -142,6 +145,11 @@ class OneDocument(RuleBasedStateMachine):
     def the_caller_replays(self, stage: str | None) -> None:
         failed = self.document.state is State.FAILED
         assert isinstance(self.take(Replayed(stage)), Move) == failed  # type: ignore[arg-type]
+
+    @rule()
+    def an_operator_distrusts_what_is_stored(self) -> None:
+        cancelled = self.document.state is State.CANCELLED
+        assert isinstance(self.take(Distrusted()), Move) != cancelled
 
     @invariant()
     def a_lease_means_that_a_worker_has_it(self) -> None:
