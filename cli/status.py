@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from cli import running, target
-from cli.text import plural
+from cli.text import clean, plural
 
 _WAITING = re.compile(r'^sluice_ready_documents\{stage="(\w+)"\} (\d+)', re.MULTILINE)
 
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 def look(found: running.Running) -> dict[str, Any]:
     """What the platform says of itself. Whatever does not answer is not ready."""
-    functions = json.loads(fetch(found.port, "/status") or "{}").get("functions", [])
+    said = json.loads(fetch(found.port, "/status") or "{}")
+    functions = said.get("functions", [])
     metrics = (fetch(found.port, "/function/gateway/metrics") or b"").decode()
     return {
         "running": True,
@@ -44,6 +45,7 @@ def look(found: running.Running) -> dict[str, Any]:
         "port": found.port,
         "data_dir": found.data_dir,
         "functions": [_function(one) for one in sorted(functions, key=lambda one: str(one["name"]))],
+        "notices": said.get("notices", []),
         "queues": {stage: int(count) for stage, count in _WAITING.findall(metrics)},
     }
 
@@ -76,6 +78,7 @@ def _function(said: dict[str, Any]) -> dict[str, Any]:
         "invocations": said["invocations"],
         "reason": said["reason"],
         "cold_starts": said["cold_starts"],
+        "reloaded": said["reloaded"],
     }
 
 
@@ -113,5 +116,9 @@ def _print(state: dict[str, Any]) -> None:
         print(f"  {function['name']:<16} {_replicas(function)}")
         if start := _cold_start(function):
             print(start)
+        if function["reloaded"]:
+            print(f"    {clean(function['reloaded'])}")
+    for notice in state["notices"]:
+        print(f"  note: {clean(notice)}")
     for stage, count in state["queues"].items():
         print(f"  waiting to {stage}: {plural(count, 'document')}")

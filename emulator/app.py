@@ -27,6 +27,7 @@ from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.setup import open_gateway
 from emulator.openfaas.startup import at_start
 from emulator.proxy import Proxy
+from emulator.reload.reloader import Reloader
 from emulator.routes import Routes
 from emulator.sender import FunctionSender
 from emulator.server import Server, listen
@@ -99,6 +100,7 @@ class Emulator:
             "since": self._since_s,
             "functions": functions_status(self.fleet),
             "broker": self.brokers.snapshot(),
+            "notices": self.reloader.notices,
             **self._more_status(),
         }
 
@@ -141,6 +143,9 @@ class Emulator:
         gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls)
         self._own(self.fleet.run(), "scaling")
         self._own(MemoryWatch(self.fleet.weighed).run(), "memory")
+        self.reloader = Reloader(self.fleet, self.launcher, settings.manifest_files)
+        if settings.reload:
+            self._own(self.reloader.run(), "reload")
         await self._start_ticks(sender)
         routes = Routes(
             self.fleet,

@@ -45,6 +45,7 @@ class Replica:
         self._how = how
         self._began_s = began_s
         self._spawned_s = time.monotonic()
+        self.spawned_at = time.time()
         self.ready_s: float | None = None
         self.fate = ""
         self._first_byte_s: float | None = None

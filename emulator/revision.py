@@ -83,6 +83,7 @@ class Revision:
         self.failures = 0
         self.oom_kills = 0
         self.reason = ""
+        self.reloaded = ""
         self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
         self.replicas: list[Replica] = []
         self.successor: Revision | None = None
@@ -119,6 +120,12 @@ class Revision:
             self._retire(living, len(living) - desired)
             if desired == 0:
                 self._launcher.warm(self.spec)
+
+    def begin(self) -> None:
+        """At least one replica, which nobody has asked for yet; it stays as long as one that was used just now."""
+        self.reconcile()
+        if not self.replicas and not self.failures:
+            self._start(1, self._clock())
 
     async def admit(self) -> tuple[Activator[Replica], Replica]:
         """A slot in a replica, to be released there: one of the successor's where the function was deployed anew."""

@@ -33,6 +33,7 @@ class EmulatorSettings:
     basic_auth: bool = True
     edition: Edition = "pro"
     cold_start: How = "exec"
+    reload: bool = False
 
     @property
     def secrets_dir(self) -> Path:
@@ -41,6 +42,10 @@ class EmulatorSettings:
     @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def manifest_files(self) -> tuple[Path, ...]:
+        return (self.stack_file, *((self.classes_file,) if self.classes_file is not None else ()))
 
     @property
     def base_url(self) -> str:
