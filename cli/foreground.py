@@ -2,16 +2,29 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
+
+OPEN_FILES = 65_536
 
 
 def run(work: Coroutine[None, None, None]) -> int:
     """On uvloop, which halves what a call through the emulator costs."""
     import uvloop  # noqa: PLC0415
 
+    _allow_many_connections()
     return uvloop.run(until_signal(work))
+
+
+def _allow_many_connections() -> None:
+    """Every call that is held takes a file, and the usual thousand of them is soon reached."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(most, OPEN_FILES)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def until_signal(work: Coroutine[None, None, None]) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from cli import data_dir, development, running, target
 from cli.failure import CommandFailed
 
 READY_FD = "SLUICE_READY_FD"
+# Longer than a platform gives itself, which then says what it waited for.
+DETACH_S = 240.0
+STOP_S = 60.0
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -73,7 +77,7 @@ def _detach(folder: Path, port: int, options: list[str]) -> int:
         )
     os.close(theirs)
     try:
-        ready = os.read(ours, 1)
+        ready = told_in_time(ours, DETACH_S)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -82,11 +86,29 @@ def _detach(folder: Path, port: int, options: list[str]) -> int:
         raise
     finally:
         os.close(ours)
+    if ready is None:
+        process.terminate()
+        raise CommandFailed(
+            f"not ready after {DETACH_S:g} s, and stopped; the end of {log}:\n{_tail(process, log, start)}"
+        )
     if not ready:
         raise CommandFailed(f"the platform did not start; the end of {log}:\n{_tail(process, log, start)}")
     print(f"ready on port {port}, pid {process.pid}; stop it with: sluice down --data-dir {folder}")
     process.returncode = 0  # it lives on: nobody need warn that we leave it behind
     return 0
+
+
+def told_in_time(descriptor: int, timeout_s: float) -> bytes | None:
+    """What is written at the other end; nothing when it is closed, None when neither happens in time."""
+    readable, _, _ = select.select([descriptor], [], [], timeout_s)
+    return os.read(descriptor, 1) if readable else None
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
+    process.kill()
 
 
 def _tail(process: "subprocess.Popen[bytes]", log: Path, start: int) -> str:

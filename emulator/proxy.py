@@ -11,7 +11,7 @@ from emulator.caller import CallerWatch, RequestBody
 from emulator.exchange import CallHeaders
 from emulator.openfaas.limits import Limits
 from emulator.replica import Replica
-from emulator.revision import Revision
+from emulator.revision import AtZero, Revision
 from emulator.upstream.exchange import Exchange
 from emulator.upstream.request import Request
 
@@ -51,6 +51,9 @@ class Proxy:
             await forwarding.fail(504, f"{revision.spec.name}: request timeout{forwarding.why()}")
         except QueueFull:
             await forwarding.fail(503, "pending request queue full")
+        except AtZero:
+            why = f"{revision.spec.name}: at zero, and only work in its queue {revision.spec.queue} starts it"
+            await forwarding.fail(503, why)
         except Closed:
             await forwarding.fail(404, f"{revision.spec.name}: no longer deployed")
         except OSError:

@@ -28,6 +28,10 @@ KEPT_COLD_STARTS = 20
 _log = logging.getLogger(__name__)
 
 
+class AtZero(Exception):
+    """A worker that its queue asks nothing of: no request starts it."""
+
+
 class Demand(Protocol):
     """Says how many replicas there should be, given how many live."""
 
@@ -128,7 +132,12 @@ class Revision:
             self._start(1, self._clock())
 
     async def admit(self) -> tuple[Activator[Replica], Replica]:
-        """A slot in a replica, to be released there: one of the successor's where the function was deployed anew."""
+        """A slot in a replica, to be released there: one of the successor's where the function was deployed anew.
+
+        Raises `QueueFull`, `Closed`, `AtZero`.
+        """
+        if self.spec.queue is not None and not self.replicas:
+            raise AtZero
         revision = self
         while True:
             try:

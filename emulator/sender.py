@@ -13,7 +13,7 @@ from emulator.activator import Closed, QueueFull
 from emulator.broker.ports import Answer, FunctionDestination, Headers, Unreachable, UriDestination
 from emulator.fleet import Fleet
 from emulator.replica import Replica
-from emulator.revision import Revision
+from emulator.revision import AtZero, Revision
 from emulator.upstream.exchange import Exchange
 from emulator.upstream.request import Request
 
@@ -56,7 +56,7 @@ class FunctionSender:
                     activator.release(replica)
         except Closed:
             return Answer(404)
-        except QueueFull:
+        except (QueueFull, AtZero):
             return Answer(503)
         except TimeoutError:
             return Answer(504)

@@ -18,7 +18,7 @@ from emulator.broker.ingress import ALLOW, OPTIONS_HEADERS, Refused, read, route
 from emulator.broker.journal import Journal, Stored
 from emulator.broker.lanes import Lane
 from emulator.broker.ports import Clock, Sender
-from emulator.broker.reading import raw_uri, read_body, unless_gone
+from emulator.broker.reading import TooLong, raw_uri, read_body, unless_gone
 from emulator.broker.replies import Failed
 from emulator.eventing import Eventing, Trigger
 
@@ -150,7 +150,10 @@ class Brokers:
             return routed.status
         if (routed.namespace, routed.broker) not in self._brokers:
             return 404
-        body = await read_body(receive)
+        try:
+            body = await read_body(scope, receive)
+        except TooLong:
+            return 413
         event = read(scope["headers"], body) if body is not None else None
         if event is None:
             return 400

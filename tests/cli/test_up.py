@@ -1,6 +1,7 @@
 """`sluice up`, `status` and `down`: a real platform of this test's own."""
 
 import asyncio
+import os
 import signal
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ import psutil
 
 from cli import running
 from cli.status import fetch
+from cli.up import told_in_time
 from tests.cli.conftest import Cli
 from tests.local_http import closed_port, until
 
@@ -99,3 +101,13 @@ def status_of(process: psutil.Process) -> str | None:
 def descendants(folder: Path) -> list[psutil.Process]:
     found = running.read(folder)
     return [] if found is None else [psutil.Process(found.pid), *psutil.Process(found.pid).children(recursive=True)]
+
+
+def test_who_waits_for_a_start_does_not_wait_for_ever() -> None:
+    ours, theirs = os.pipe()
+    assert told_in_time(ours, 0.05) is None
+    os.write(theirs, b"r")
+    assert told_in_time(ours, 10) == b"r"
+    os.close(theirs)
+    assert told_in_time(ours, 10) == b""
+    os.close(ours)

@@ -109,7 +109,7 @@ async def test_a_thousand_functions_at_zero_cost_nothing(start: Start) -> None:
 
 async def test_a_thousand_functions_at_zero_need_little_memory_and_no_process(tmp_path: Path) -> None:
     stack = write_stack(tmp_path, {f"f{number}": {"fprocess": command()} for number in range(1000)})
-    emulator, _ = await asyncio.to_thread(_separate_emulator, stack, tmp_path / "data")
+    emulator, _ = await asyncio.to_thread(separate_emulator, stack, tmp_path / "data")
     process = psutil.Process(emulator.pid)
     try:
         assert process.children(recursive=True) == []
@@ -150,7 +150,7 @@ async def test_workers_follow_their_queue_and_are_not_stopped_at_work(start: Sta
 async def test_whatever_a_killed_emulator_left_is_gone_with_the_next(tmp_path: Path) -> None:
     body: dict[str, Any] = {"fprocess": command(), "labels": {"com.openfaas.scale.min": "1"}}
     stack = write_stack(tmp_path, {"echo": body})
-    emulator, port = await asyncio.to_thread(_separate_emulator, stack, tmp_path / "data")
+    emulator, port = await asyncio.to_thread(separate_emulator, stack, tmp_path / "data")
     replica, grandchild = await _family(port)
     emulator.kill()
     emulator.wait()
@@ -167,7 +167,7 @@ async def test_whatever_a_killed_emulator_left_is_gone_with_the_next(tmp_path: P
 
 async def test_sigterm_ends_everything_in_order(tmp_path: Path) -> None:
     stack = write_stack(tmp_path, {"echo": {"fprocess": command(), "labels": {"com.openfaas.scale.min": "1"}}})
-    emulator, port = await asyncio.to_thread(_separate_emulator, stack, tmp_path / "data")
+    emulator, port = await asyncio.to_thread(separate_emulator, stack, tmp_path / "data")
     replica, grandchild = await _family(port)
     emulator.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(emulator.wait, 20) == 0
@@ -175,27 +175,27 @@ async def test_sigterm_ends_everything_in_order(tmp_path: Path) -> None:
 
 
 SEPARATE = """
-import asyncio, pathlib, signal, sys
+import asyncio, pathlib, signal, sys, uvloop, yaml
 from emulator.app import Emulator, EmulatorSettings
+from emulator.eventing import Eventing, read
 
-async def main(stack, data):
+async def main(stack, data, triggers=None):
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with Emulator(EmulatorSettings(stack_file=stack, data_dir=data, port=0, drain_s=1, grace_s=1)) as emulator:
+    settings = EmulatorSettings(stack_file=stack, data_dir=data, port=0, drain_s=1, grace_s=1)
+    eventing = read(yaml.safe_load_all(triggers.read_text())) if triggers else Eventing()
+    async with Emulator(settings, eventing) as emulator:
         await emulator.until_ready(20)
         print(emulator.settings.port, flush=True)
         await emulator.run(stop)
 
-if sys.argv[3] == "uvloop":
-    import uvloop
-    uvloop.run(main(*map(pathlib.Path, sys.argv[1:3])))
-else:
-    asyncio.run(main(*map(pathlib.Path, sys.argv[1:3])))
+uvloop.run(main(*map(pathlib.Path, sys.argv[1:])))
 """
 
 
-def _separate_emulator(stack: Path, data: Path) -> "tuple[subprocess.Popen[str], int]":
-    arguments = [sys.executable, "-c", SEPARATE, str(stack), str(data), "uvloop"]
+def separate_emulator(stack: Path, data: Path, *triggers: Path) -> "tuple[subprocess.Popen[str], int]":
+    """On uvloop, as the command runs it."""
+    arguments = [sys.executable, "-c", SEPARATE, *map(str, (stack, data, *triggers))]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout as output:

@@ -90,6 +90,20 @@ def test_references_may_not_multiply(tmp_path: Path, shape: str) -> None:
         read(tmp_path, "\n".join(lines))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "functions: &f {f: *f}",
+        "functions: {f: {fprocess: cat, environment: &e {A: *e}}}",
+        "functions: {f: {fprocess: cat, secrets: &s [*s]}}",
+        "functions: {f: {fprocess: cat, environment: *nobody}}",
+    ],
+)
+def test_references_in_a_circle_or_to_nobody_are_refused(tmp_path: Path, body: str) -> None:
+    with pytest.raises(InvalidInput):
+        read(tmp_path, body)
+
+
 def test_references_are_understood(tmp_path: Path) -> None:
     (spec,) = read(tmp_path, "x: &x {A: 1}\nfunctions: {f: {fprocess: cat, environment: {<<: *x, B: 2}}}")
     assert spec.environment == {"A": "1", "B": "2"}

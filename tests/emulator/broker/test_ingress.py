@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.broker.reading import MAX_EVENT_BYTES
 from tests.emulator.broker.world import eventing, request, world
 from tests.shared_data import path
 
@@ -83,6 +84,28 @@ def test_every_recorded_request_is_replayed() -> None:
     path("golden/knative/ingress_status.txt")
     assert {line[0] for line in recorded()} == REQUESTS.keys()
     assert len(recorded()) == 30
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_an_event_beyond_all_measure_is_refused_unread(declared: bool, tmp_path: Path) -> None:
+    """The real ingress has no bound; ours holds every event until it is delivered."""
+    taken, statuses = 0, []
+
+    async def receive() -> Any:
+        nonlocal taken
+        taken += 1
+        return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    async with world(eventing({"a": {}}), tmp_path) as made:
+        headers = [(name.encode(), value.encode()) for name, value in EVENT.items()]
+        headers += [(b"content-length", b"%d" % (MAX_EVENT_BYTES + 1))] if declared else []
+        scope = {"type": "http", "method": "POST", "path": "/broker/ns/default", "headers": headers}
+        await made.brokers(scope, receive, send)
+    assert statuses[0] == 413
+    assert taken == (0 if declared else MAX_EVENT_BYTES // 1_000_000 + 1)
 
 
 async def test_options_lets_any_webhook_in(tmp_path: Path) -> None:
