@@ -27,6 +27,7 @@ SUBMISSION_BYTES = 16 * 1024 * 1024
 @dataclass(frozen=True)
 class Route:
     """`access` is what a caller needs; None: `read` to look, `write` for all else. `public` routes need no key.
+    `cost` is what a call takes of the caller's window: about how much work it makes, in looks at a job.
 
     What is not `listed` stays out of the OpenAPI document.
     """
@@ -36,6 +37,7 @@ class Route:
     endpoint: Callable[..., Any]
     status: int = 200
     access: Access | None = None
+    cost: int = 1
     public: bool = False
     listed: bool = True
     body_bytes: int = http_triggers.BODY_BYTES
@@ -47,15 +49,15 @@ class Route:
 
 
 ROUTES = (
-    Route("POST", JOBS, jobs.submit, 202, body_bytes=SUBMISSION_BYTES),
+    Route("POST", JOBS, jobs.submit, 202, cost=5, body_bytes=SUBMISSION_BYTES),
     Route("GET", JOBS, jobs.list_jobs),
     Route("GET", JOBS + "/{job_id}", jobs.show),
     Route("GET", JOBS + "/{job_id}/documents", documents.documents),
     Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
     Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202),
-    Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202),
-    Route("POST", "/api/embedding/search", search.search, access="read"),
-    Route("POST", "/events", events.receive, 202),
+    Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5),
+    Route("POST", "/api/embedding/search", search.search, access="read", cost=2),
+    Route("POST", "/events", events.receive, 202, cost=5),
     Route("GET", "/health", health.health, public=True),
     Route("GET", "/ready", health.ready, public=True),
     Route("GET", "/metrics", health.metrics, public=True, listed=False),
@@ -93,7 +95,7 @@ def routed(routes: Sequence[Route], lifespan: Lifespan[FastAPI] | None = None) -
             include_in_schema=route.listed,
             openapi_extra=route.openapi,
             dependencies=[] if route.public else [Security(api_key_header)],
-            route_class_override=None if route.public else guarded(route.needs()),
+            route_class_override=None if route.public else guarded(route.needs(), route.cost),
         )
     described(app)
     return app
@@ -110,6 +112,7 @@ def _stage(trigger: http_triggers.StageRoute) -> Route:
         trigger.path,
         stages.endpoint(trigger),
         status=202 if trigger.mode == "async" else 200,
+        cost=trigger.cost,
         body_bytes=trigger.max_body_bytes,
         summary=trigger.summary,
         openapi=stages.openapi_extra(trigger),

@@ -21,7 +21,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestId:
-    """Honours a sane X-Request-Id or makes one; it is on the response, in problems and in logs."""
+    """Honours a sane X-Request-Id or makes one; it is on the response, in problems and in logs.
+
+    `answer_headers` in the request's state go on the response as well, whoever writes it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,7 +39,9 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers.update(scope["state"].get("answer_headers", {}))
             await send(message)
 
         await self._app(scope, receive, send_with_id)

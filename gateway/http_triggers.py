@@ -25,6 +25,7 @@ class _Spec(BaseModel):
     timeout_s: float = Field(30, alias="timeoutSeconds", gt=0)
     instead: str | None = None
     max_body_bytes: int = Field(BODY_BYTES, alias="maxBodyBytes", gt=0)
+    cost: int = Field(5, ge=1)
     request: dict[str, Any] = Field(default_factory=dict)
     answer: dict[str, Any] = Field(default_factory=dict)
 
@@ -43,6 +44,7 @@ class StageRoute:
     timeout_s: float
     instead: str | None
     max_body_bytes: int
+    cost: int
     request: dict[str, Any] = field(hash=False)
     answer: dict[str, Any] = field(hash=False)
 

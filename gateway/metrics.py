@@ -22,11 +22,19 @@ class Metrics:
         self._waiting = Gauge(
             "sluice_ready_documents", "Documents that wait for a worker.", ("stage",), registry=self._registry
         )
+        self._unlimited = Counter(
+            "sluice_gateway_limiter_failures",
+            "Requests let in unlimited: Redis gave no answer.",
+            registry=self._registry,
+        )
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         method = method if method in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+    def limiter_failed(self) -> None:
+        self._unlimited.inc()
 
     def text(self, waiting: Mapping[str, int]) -> bytes:
         """`waiting` is documents by stage; none when nobody knows."""

@@ -39,6 +39,7 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     409: {"description": "not in this state", "content": _CONTENT},
     413: {"description": "too large", "content": _CONTENT},
     422: {"description": "a field is not valid; it is named", "content": _CONTENT},
+    429: {"description": "your limit is reached, or too much waits; see Retry-After", "content": _CONTENT},
     503: {"description": "something we need is down; see Retry-After", "content": _CONTENT},
     504: {"description": "it took too long", "content": _CONTENT},
 }

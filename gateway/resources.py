@@ -16,6 +16,7 @@ from shared.auth.context import CallerContext
 from shared.auth.membership import Membership
 from shared.events.signing import Signer
 from shared.objects import ObjectStore
+from shared.ratelimit.enforcer import SlidingWindowEnforcer
 from shared.store.store import Store
 
 
@@ -28,6 +29,7 @@ class Resources:
     objects: ObjectStore
     functions: Functions
     membership: Membership
+    enforcer: SlidingWindowEnforcer | None
     metrics: Metrics
 
 
@@ -45,10 +47,14 @@ async def open_resources(
         await stack.enter_async_context(client)
         membership = Membership(settings.membership)
         stack.push_async_callback(membership.close)
+        enforcer = None
+        if settings.limits is not None:
+            enforcer = SlidingWindowEnforcer.open(settings.limits, on_failure=metrics.limiter_failed)
+            stack.push_async_callback(enforcer.close)
         signer = Signer.from_secret(settings.signing_keys)
         functions = Functions(settings.function_url_template, signer, client, settings.event_timeout_s)
         objects = ObjectStore.open(settings.object_store_url, variables)
-        yield Resources(settings, store, objects, functions, membership, metrics)
+        yield Resources(settings, store, objects, functions, membership, enforcer, metrics)
 
 
 async def _resources(request: Request) -> Resources:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.auth.membership import MembershipSettings
+from shared.ratelimit.settings import LimitSettings
 from shared.settings import Environment
 
 
@@ -15,6 +16,7 @@ class Settings:
     object_store_url: str
     membership: MembershipSettings
     function_url_template: str
+    limits: LimitSettings | None
     signing_keys: bytes = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 8080
@@ -31,6 +33,7 @@ class Settings:
             object_store_url=env.text("OBJECT_STORE_URL"),
             membership=MembershipSettings.read(env),
             function_url_template=env.text("FUNCTION_URL_TEMPLATE"),
+            limits=LimitSettings.read(env),
             signing_keys=env.secret("event-signing-key"),
             host=env.listen_host(),
             port=env.integer("PORT", 8080),

@@ -50,6 +50,17 @@ class Environment:
             raise InvalidInput("setting_invalid", f"{name} must be one of {', '.join(allowed)}", field=name)
         return value
 
+    def table(self, name: str, default: str) -> dict[str, int]:
+        """`free=1,premium=4` as a mapping to whole numbers from 1."""
+        table = {}
+        for part in filter(None, map(str.strip, self.text(name, default).split(","))):
+            word, _, number = (piece.strip() for piece in part.partition("="))
+            if not word or not number.isdecimal() or int(number) < 1:
+                sentence = f"{name} must be a list like {default}, with whole numbers from 1"
+                raise InvalidInput("setting_invalid", sentence, field=name)
+            table[word] = int(number)
+        return table
+
     def listen_host(self) -> str:
         """All interfaces, as a container needs it; the emulator says loopback."""
         return self.text("HOST", "0.0.0.0")  # noqa: S104

@@ -16,9 +16,13 @@ class CircuitBreaker:
         self._failed_in_row = 0
         self._closed_again_at = 0.0
 
+    @property
+    def closed(self) -> bool:
+        return self._failed_in_row < self._limit
+
     def check(self) -> None:
         """Raises `Unavailable` while open. A caller that passes must report `succeeded` or `failed`."""
-        if self._failed_in_row < self._limit:
+        if self.closed:
             return
         wait_s = self._closed_again_at - self._clock()
         if wait_s > 0:

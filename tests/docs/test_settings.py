@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.source import modules, rows, text_of
 
-READERS = ("text", "optional", "integer", "number", "flag", "choice", "networks")
+READERS = ("text", "optional", "integer", "number", "flag", "choice", "networks", "table")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 # Read under a name of their own, or by a library.
 OURS = re.compile(r"(SLUICE|AWS|EMBEDDING)_[A-Z_]+")

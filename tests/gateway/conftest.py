@@ -126,6 +126,7 @@ async def gateway_on(database: str, folder: Path, **changed: Any) -> AsyncIterat
                 object_store_url=f"file://{folder}/objects",
                 membership=MembershipSettings(f"{url}/function/membership", b"hash secret"),
                 function_url_template=url + "/function/{name}",
+                limits=None,
                 signing_keys=SIGNING_KEY,
                 sync_timeout_s=5,
                 triggers_dir=ROOT / "triggers",
