@@ -157,6 +157,8 @@ class Launcher:
             )
         except OSError as exc:
             raise Permanent("cannot_start", f"{spec.command[0]} cannot be run: {exc.strerror}") from exc
+        except ValueError as exc:
+            raise Permanent("cannot_start", f"{spec.name} cannot be run: {exc}") from exc
         except subprocess.SubprocessError as exc:
             raise Permanent("cannot_start", f"{spec.name} cannot be given its secrets: {exc}") from exc
         return process, "exec"

@@ -101,6 +101,9 @@ def function_spec(name: str, body: object, folder: Path, classes: Mapping[str, R
     environment = _strings(fields.get("environment"), f"{at}.environment")
     for file in _list(fields.get("environment_file"), f"{at}.environment_file"):
         environment |= _strings(load_yaml(folder / file, {}).get("environment"), file)
+    if wrong := [variable for variable in environment if not variable or "=" in variable or "\0" in variable]:
+        problem = f"{at}.environment: {wrong[0]!r} cannot be the name of a variable"
+        raise InvalidInput("environment_invalid", problem, field=f"{at}.environment")
     duration = labels.get("com.openfaas.scale.zero-duration")
     template = str(fields.get("lang") or "").partition("@")[0].lower()
     image = str(fields.get("image") or "")
@@ -156,7 +159,7 @@ def _working_folder(command: Sequence[str], folder: Path, handler: str) -> Path:
 
 def _command(fprocess: object, at: str, *, required: bool) -> tuple[str, ...]:
     try:
-        command = tuple(shlex.split(str(fprocess or "")))
+        command = tuple(shlex.split(_scalar(fprocess, f"{at}.fprocess")))
     except ValueError as exc:
         raise InvalidInput("fprocess_invalid", f"{at}.fprocess: {exc}", field=f"{at}.fprocess") from exc
     if not command and required:
@@ -197,4 +200,7 @@ def _scalar(value: object, field: str) -> str:
         raise InvalidInput("manifest_invalid", f"{field} must be a single value", field=field)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    if "\0" in text:
+        raise InvalidInput("manifest_invalid", f"{field} holds a zero byte, which no process can be given", field=field)
+    return text

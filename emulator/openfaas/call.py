@@ -61,9 +61,10 @@ class Call:
                 return bytes(body)
 
     async def json(self) -> dict[str, Any]:
-        """Raises `Refused` when it is no object."""
+        """Raises `Refused` when it is no object, or when it holds half a character, which no file could keep."""
         try:
             value = json.loads(await self.body())
+            json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):

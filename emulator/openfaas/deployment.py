@@ -74,7 +74,7 @@ def parse(body: Mapping[str, Any], created_at: str) -> Deployment:
         created_at=_text(body, "createdAt") or created_at,
         namespace=_text(body, "namespace") or DEFAULT_NAMESPACE,
         env_process=_text(body, "envProcess"),
-        environment=_strings(body, "envVars"),
+        environment=_environment(body),
         constraints=_list(body, "constraints"),
         secrets=_list(body, "secrets"),
         labels=_strings(body, "labels"),
@@ -122,16 +122,16 @@ def _text(body: Mapping[str, Any], key: str) -> str:
     value = body.get(key)
     if value is None:
         return ""
-    if not isinstance(value, str):
+    if not _is_text(value):
         raise _wrong(key, "text")
-    return value
+    return str(value)
 
 
 def _strings(body: Mapping[str, Any], key: str) -> dict[str, str]:
     value = body.get(key)
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
+    if not isinstance(value, Mapping) or not all(map(_is_text, (*value, *value.values()))):
         raise _wrong(key, "an object of texts")
     return {str(name): item for name, item in value.items()}
 
@@ -140,7 +140,7 @@ def _list(body: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = body.get(key)
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not all(map(_is_text, value)):
         raise _wrong(key, "a list of texts")
     return tuple(value)
 
@@ -149,6 +149,18 @@ def _resources(body: Mapping[str, Any], key: str) -> dict[str, str]:
     value = body.get(key)
     found = _strings(body, key) if value is not None else {}
     return {name: found[name] for name in _RESOURCES if found.get(name)}
+
+
+def _is_text(value: object) -> bool:
+    """A process can be given no zero byte, in its command as little as in its environment."""
+    return isinstance(value, str) and "\0" not in value
+
+
+def _environment(body: Mapping[str, Any]) -> dict[str, str]:
+    found = _strings(body, "envVars")
+    if any(not name or "=" in name for name in found):
+        raise _wrong("envVars", "an object of texts by names without '='")
+    return found
 
 
 def _wrong(key: str, wanted: str) -> InvalidInput:

@@ -109,6 +109,22 @@ def test_references_are_understood(tmp_path: Path) -> None:
     assert spec.environment == {"A": "1", "B": "2"}
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ('environment: {"A=B": c}', "functions.f.environment"),
+        ('environment: {"": c}', "functions.f.environment"),
+        ('environment: {"A": "b\\0"}', "functions.f.environment.A"),
+        ('fprocess: "cat\\0"', "functions.f.fprocess"),
+        ("fprocess: [cat]", "functions.f.fprocess"),
+    ],
+)
+def test_what_no_process_can_be_given_is_refused(body: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(tmp_path, f"functions: {{f: {{fprocess: cat, {body}}}}}")
+    assert refused.value.field == named
+
+
 def test_a_file_without_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="over"):
         read(tmp_path, "#" * 2_000_000)

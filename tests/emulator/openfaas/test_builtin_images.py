@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,62 @@ async def test_the_watchdog_answers_as_recorded(name: str, opened: Open) -> None
         assert (answer.status, answer.body.decode()) == (expected["status"], expected["body"].get("text", ""))
         for header, value in expected["headers"]:
             assert header.lower() in VARYING or answer.headers[header] == value
+
+
+def build(project: Path, mode: str, process: str, extra: str = "") -> None:
+    folder = project / "build" / "fn"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text(f'FROM scratch\nENV mode="{mode}" {extra}\nENV fprocess="{process}"\n')
+
+
+@pytest.mark.parametrize("name", ["streaming cat", "streaming false", "serializing", "serializing false"])
+async def test_the_later_watchdog_answers_as_recorded(name: str, opened: Open, tmp_path: Path) -> None:
+    step, client = recorded(name), await opened()
+    env = step["env"]
+    build(
+        tmp_path, env["mode"], env["fprocess"], f"content_type={env['content_type']}" if "content_type" in env else ""
+    )
+    await client.deploy("fn", "x")
+    [exchange] = step["requests"]
+    (method, path, headers, body), expected = exchange["request"], exchange["response"]
+    given = {key.replace("-", "_"): value for key, value in headers.items()}
+    answer = await client.answer(method, f"/function/fn{path}", body.encode(), **given)
+    assert (answer.status, answer.body.decode()) == (expected["status"], expected["body"]["text"])
+    there = dict(expected["headers"])
+    assert answer.headers["Content-Type"] == there["Content-Type"]
+    said = [re.sub(r"^[\d/]+ [\d:]+ ", "", line) for line in step["log"]]
+    log = client.platform.emulator.launcher.log_of("fn")
+    if "exit status 1" in said:
+        await eventually(lambda: any("exit status 1" in line.text for line in log.tail()))
+
+
+async def test_a_stream_is_told_less_in_the_environment(opened: Open, tmp_path: Path) -> None:
+    client = await opened()
+    build(tmp_path, "streaming", "env")
+    await client.deploy("fn", "x")
+    answer = await client.answer("PUT", "/function/fn/p/q?z=1", b"b", X_My_Head="v")
+    told = {line for line in answer.body.decode().splitlines() if line.startswith("Http_")}
+    recorded_lines = recorded("streaming env")["requests"][0]["response"]["body"]["text"].splitlines()
+    assert {line for line in recorded_lines if line.startswith("Http_") and "Encoding" not in line} <= told
+    assert not any(line.startswith(("Http_ContentLength", "Http_Host")) for line in told)
+
+
+async def test_a_stream_flows_both_ways_at_once(opened: Open, tmp_path: Path) -> None:
+    client = await opened()
+    build(tmp_path, "streaming", "cat")
+    await client.deploy("fn", "x")
+    more = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        await more.wait()
+        yield b"second"
+
+    url = client.platform.url("/function/fn")
+    async with client.platform.session.post(url, data=body()) as response:
+        assert await response.content.readexactly(5) == b"first"
+        more.set()
+        assert await response.content.read() == b"second"
 
 
 async def test_a_request_is_told_in_the_environment(opened: Open) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from emulator.app import Emulator, EmulatorSettings
 from tests.emulator.conftest import FUNCTION, Platform, command, eventually, write_stack
@@ -256,3 +257,29 @@ async def test_invocations_are_counted_under_the_gateways_names(opened: Open) ->
     assert "nobody" not in text
     [told] = await client.json("/system/functions")
     assert told["invocationCount"] == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"envVars": {"A\0": "b"}}, "envVars must be an object of texts"),
+        ({"envVars": {"A": "b\0"}}, "envVars must be an object of texts"),
+        ({"envVars": {"A=B": "b"}}, "envVars must be an object of texts by names without '='"),
+        ({"envVars": {"": "b"}}, "envVars must be an object of texts by names without '='"),
+        ({"envVars": {"A": 1}}, "envVars must be an object of texts"),
+        ({"envProcess": "cat\0"}, "envProcess must be text"),
+        ({"secrets": ["a\0"]}, "secrets must be a list of texts"),
+        ({"labels": []}, "labels must be an object of texts"),
+        ({"labels": {"x": "\ud800"}}, "the body must be a JSON object"),
+        ({"readOnlyRootFilesystem": "yes"}, "readOnlyRootFilesystem must be true or false"),
+        ({"labels": {"com.openfaas.scale.min": "many"}}, "com.openfaas.scale.min must be a whole number of at least 0"),
+    ],
+)
+async def test_a_deployment_that_no_process_could_be_started_with(
+    fields: dict[str, Any], said: str, opened: Open
+) -> None:
+    client = await opened()
+    wanted = {"service": "fn", "image": "functions/alpine", "envProcess": "cat", **fields}
+    assert await client.call("POST", "/system/functions", wanted) == (400, f"{said}\n".encode())
+    assert await client.json("/system/functions") == []
+    assert (await client.call("GET", "/system/function/fn"))[0] == 404
