@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 from shared.errors import Permanent, StageFailure, Transient
 
-MAX_RETRY_AFTER_S = 24 * 3600.0
+# As patient as the pipeline is: nothing waits longer on a stranger's word.
+MAX_RETRY_AFTER_S = 3600.0
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SNIFFED_BYTES = 512
 
@@ -37,15 +38,8 @@ class Unchanged:
     """What we have is still current."""
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """A page to read."""
-
-    form: Form
-
-
-def judge(response: Response, *, conditional: bool, now: datetime) -> Move | Unchanged | Readable:
-    """Raises a `StageFailure` for everything else."""
+def judge(response: Response, *, conditional: bool, now: datetime) -> Move | Unchanged | None:
+    """None: this is what was asked for, and it has a body. Raises a `StageFailure` for everything else."""
     location = response.headers.get("location")
     if response.status in REDIRECTS and location:
         return Move(location)
@@ -55,7 +49,7 @@ def judge(response: Response, *, conditional: bool, now: datetime) -> Move | Unc
         raise refusal(response.status, response.headers, now)
     if not response.body:
         raise Permanent("no_text", "the page is empty")
-    return Readable(_form(response))
+    return None
 
 
 def refusal(status: int, headers: Mapping[str, str], now: datetime) -> StageFailure:
@@ -80,13 +74,14 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     return min(max((then - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
 
 
-def _form(response: Response) -> Form:
+def form_of(response: Response) -> Form:
+    """As its server declares it. Raises `Permanent` unsupported_content_type."""
     declared = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared in ("text/html", "application/xhtml+xml"):
         return "html"
     if declared == "text/plain":
         return "text"
-    if declared:
+    if declared or "nosniff" in response.headers.get("x-content-type-options", "").lower():
         raise Permanent("unsupported_content_type", "only HTML pages and plain text are indexed")
     return _sniffed(response)
 

@@ -3,9 +3,10 @@
 import json
 import struct
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from functions.scrape.core import Form
+from functions.scrape.sitemaps import Sitemap
 from shared.errors import Permanent, StageFailure, Transient
 
 LENGTHS = struct.Struct("!II")
@@ -16,7 +17,7 @@ class Page:
     """A body as it came over the wire, and what is needed to read it."""
 
     url: str | None
-    form: Form
+    form: Form | Literal["sitemap"]
     content_type: str | None
     content_encoding: str | None
     body: bytes
@@ -43,8 +44,8 @@ def read_page(head: bytes, body: bytes) -> Page:
     return Page(url, form, content_type, content_encoding, body)
 
 
-def text_frame(text: Text) -> bytes:
-    body = json.dumps(asdict(text), ensure_ascii=False).encode()
+def answer_frame(answer: Text | Sitemap) -> bytes:
+    body = json.dumps(asdict(answer), ensure_ascii=False).encode()
     return LENGTHS.pack(0, len(body)) + body
 
 
@@ -53,10 +54,14 @@ def failure_frame(failure: StageFailure) -> bytes:
     return LENGTHS.pack(len(head), 0) + head
 
 
-def read_answer(head: bytes, body: bytes) -> Text:
-    """Raises the failure that the frame carries."""
+def read_answer(head: bytes, body: bytes) -> dict[str, Any]:
+    """The answer's fields. Raises the failure that the frame carries."""
     if head:
         retryable, code, message = json.loads(head)
         raise (Transient if retryable else Permanent)(code, message)
     fields: dict[str, Any] = json.loads(body)
-    return Text(**fields)
+    return fields
+
+
+def sitemap_of(fields: dict[str, Any]) -> Sitemap:
+    return Sitemap(tuple(fields["pages"]), tuple(fields["sitemaps"]), fields["truncated"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from functions.scrape.settings import FetchSettings
 from shared.auth.context import CallerContext
 from shared.contracts.stages import ScrapeRequested
-from shared.errors import InvalidInput, Permanent
+from shared.errors import InvalidInput, Overloaded, Permanent
 from shared.events.event import CloudEvent, Json
 from shared.workqueue.settings import WakeSettings
 from shared.workqueue.wake import Waker
@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from functions.scrape.scraping import Scraper
 
 
+# Nobody waits longer than this for a turn outside a job; the gateway's own limit is 30 s.
+PATIENCE_S = 10.0
+
+
 @dataclass
 class Desk:
     """What the function holds while it runs. The scraper is heavy: it opens with the first page that is asked for."""
 
     waker: Waker
+    redis_url: str
     fetch: FetchSettings
     stack: AsyncExitStack
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -33,7 +38,7 @@ class Desk:
 
         async with self.opening:
             if self.scraper is None:
-                self.scraper = await self.stack.enter_async_context(scraper_alone(self.fetch))
+                self.scraper = await self.stack.enter_async_context(scraper_alone(self.fetch, self.redis_url))
             return self.scraper
 
 
@@ -42,7 +47,7 @@ async def open_desk(wake: WakeSettings, fetch: FetchSettings) -> AsyncIterator[D
     waker = Waker.of(wake)
     async with AsyncExitStack() as stack:
         stack.callback(waker.close)
-        yield Desk(waker, fetch, stack)
+        yield Desk(waker, wake.redis_url, fetch, stack)
 
 
 async def wake_workers(payload: ScrapeRequested, desk: Desk, event: CloudEvent) -> None:
@@ -60,8 +65,13 @@ async def scrape_page(body: Json, caller: CallerContext, desk: Desk) -> Json:
 
     url = normalise(url)
     scraper = await desk.open_scraper()
-    outcome = await scraper.scrape(Target(url))
-    if isinstance(outcome, Postponed) or outcome.text is None:
+    target, until = Target(url), asyncio.get_running_loop().time() + PATIENCE_S
+    while isinstance(outcome := await scraper.scrape(target), Postponed):
+        if asyncio.get_running_loop().time() + outcome.wait_s > until:
+            raise Overloaded("domain_busy", "the site must be left alone for a while", retry_after_s=outcome.wait_s)
+        await asyncio.sleep(outcome.wait_s)
+        target = Target(outcome.url, target.redirects + (outcome.url != target.url))
+    if outcome.text is None:
         raise Permanent("no_text", "the page could not be read now")
     text = outcome.text
     return {

@@ -11,12 +11,14 @@ from ssl import SSLContext
 import httpx
 
 from functions.scrape.fetch import Fetcher
+from functions.scrape.moments import open_moments
 from functions.scrape.outcome import document_scraped
+from functions.scrape.pace import Pace
 from functions.scrape.parsing import Parser, living_parser
 from functions.scrape.robots import Robots
 from functions.scrape.scraping import Postponed, Scraper, Target
 from functions.scrape.settings import FetchSettings, JobSettings
-from functions.scrape.shared_pace import StorePace, StoreShelf
+from functions.scrape.shared_pace import PlannedPace, StoreShelf
 from shared.contracts.payload import Payload
 from shared.outbound.network import open_client
 from shared.publish.sink import OpenSink
@@ -49,7 +51,7 @@ def tls() -> SSLContext:
 
 @asynccontextmanager
 async def open_scraper(
-    settings: FetchSettings, parser_path: str, pace: StorePace, shelf: StoreShelf
+    settings: FetchSettings, parser_path: str, pace: Pace, shelf: StoreShelf
 ) -> AsyncIterator[Scraper]:
     parser = Parser(parser_path)
     async with open_client(settings.guard, tls=tls(), user_agent=settings.user_agent) as client:
@@ -63,8 +65,11 @@ async def open_scraper(
 @asynccontextmanager
 async def open_desk(settings: JobSettings, sink: OpenSink, parser_path: str) -> AsyncIterator["Desk"]:
     """Owns the sink from here on."""
-    async with open_worker_desk("scraping", SOURCE, settings.drain, sink) as worker:
-        pace = StorePace(worker.store, settings.domain_delay_s, now)
+    async with (
+        open_worker_desk("scraping", SOURCE, settings.drain, sink) as worker,
+        open_moments(settings.wake.redis_url) as moments,
+    ):
+        pace = PlannedPace(worker.store, moments, settings.fetch.domain_delay_s, now)
         async with open_scraper(settings.fetch, parser_path, pace, StoreShelf(worker.store)) as scraper:
             yield Desk(worker, scraper, settings.concurrency)
 

@@ -17,8 +17,10 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
+from functions.scrape import sitemaps
 from functions.scrape.body import decode, unpack
-from functions.scrape.frames import LENGTHS, Page, Text, failure_frame, read_page, text_frame
+from functions.scrape.frames import LENGTHS, Page, Text, answer_frame, failure_frame, read_page
+from functions.scrape.sitemaps import Sitemap
 from functions.scrape.sniffing import check_text
 from shared.errors import Permanent, StageFailure
 from shared.parent_death import die_with
@@ -64,6 +66,11 @@ def read(page: Page) -> Text:
         return from_html(text, page.url) if page.form == "html" else from_text(text)
     except (MemoryError, RecursionError):
         raise Permanent("page_too_complex", "the page is too deeply nested or too complex to read") from None
+
+
+def read_sitemap(page: Page) -> Sitemap:
+    """Raises `StageFailure`."""
+    return sitemaps.parse(unpack(page.body, page.content_encoding, sitemaps.MAX_BYTES))
 
 
 def _warm_up() -> None:
@@ -116,7 +123,7 @@ def _answer(stream: BinaryIO, lengths: bytes, cpu_s: float) -> bytes:
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     signal.setitimer(signal.ITIMER_REAL, 3 * cpu_s)
     try:
-        return text_frame(read(page))
+        return answer_frame(read_sitemap(page) if page.form == "sitemap" else read(page))
     except StageFailure as exc:
         return failure_frame(exc)
     finally:

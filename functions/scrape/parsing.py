@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from functions.scrape.frames import LENGTHS, Page, Text, page_frame, read_answer
+from functions.scrape.frames import LENGTHS, Page, Text, page_frame, read_answer, sitemap_of
 from functions.scrape.parser import PAGE_CPU_S
+from functions.scrape.sitemaps import Sitemap
 from shared.errors import Interrupted, Permanent
 
 PAGES_PER_CHILD = 200
@@ -83,6 +85,13 @@ class Parser:
 
     async def read(self, page: Page) -> Text:
         """Raises `StageFailure`: the page's own, extraction_timeout, extraction_crashed or parser_unavailable."""
+        return Text(**await self._read(page))
+
+    async def read_sitemap(self, page: Page) -> Sitemap:
+        """For a page of the form "sitemap". Raises as `read` does."""
+        return sitemap_of(await self._read(page))
+
+    async def _read(self, page: Page) -> dict[str, Any]:
         async with self._places:
             for last in (False, True):
                 # An idle child may have died of something else before it saw the page: a fresh one decides.
@@ -96,7 +105,7 @@ class Parser:
             (await self._connect()).close()
             raise Permanent("extraction_crashed", "the page makes the parser crash")
 
-    async def _ask(self, child: "_Child", page: Page) -> Text:
+    async def _ask(self, child: "_Child", page: Page) -> dict[str, Any]:
         try:
             async with asyncio.timeout(4 * self._page_cpu_s):
                 head, body = await child.ask(page_frame(page))

@@ -16,7 +16,7 @@ from shared.urls import normalise, origin, path_and_query
 MAX_REDIRECTS = 5
 FRESH = timedelta(hours=24)
 # Nobody answered: ask again soon, but not for every page that waits.
-UNANSWERED = timedelta(seconds=60)
+UNANSWERED = timedelta(seconds=30)
 # RFC 9309 lets an old copy serve while the site does not answer.
 STALE = timedelta(days=30)
 REMEMBERED_SITES = 2000
@@ -33,10 +33,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """`learned_at` is given when this process asked the site itself, and says when."""
+    """`crawl_delay_s` is what the site asks for between two requests, within reason."""
 
     crawl_delay_s: float | None = None
-    learned_at: datetime | None = None
 
 
 class Shelf(Protocol):
@@ -65,7 +64,6 @@ class Robots:
         self._shelf = shelf
         self._clock = clock
         self._known: dict[str, tuple[Rules, datetime]] = {}
-        self._learned: dict[str, datetime] = {}
         self._asking: dict[str, asyncio.Task[Rules]] = {}
 
     async def check(self, url: str) -> Permission:
@@ -77,10 +75,19 @@ class Robots:
         site = origin(url)
         rules = await self._rules(site)
         if rules is DISALLOW_ALL:
-            raise Transient("robots_unavailable", "the site's robots.txt could not be read, so nothing is fetched")
+            sentence = "the site's robots.txt could not be read, so nothing is fetched"
+            raise Transient("robots_unavailable", sentence, retry_after_s=UNANSWERED.total_seconds())
         if not rules.allows(path_and_query(url)):
             raise Permanent("robots_disallowed", "the site's robots.txt forbids fetching this page")
-        return Permission(rules.crawl_delay_s, self._learned.get(site))
+        return Permission(rules.crawl_delay_s)
+
+    async def knows(self, url: str) -> bool:
+        """False when `check` would send a request of its own."""
+        site, now = origin(url), self._clock()
+        if site in self._asking or (site in self._known and self._known[site][1] > now):
+            return True
+        kept = await self._shelf.get(site)
+        return kept is not None and _until(kept) > now
 
     async def _rules(self, site: str) -> Rules:
         known = self._known.get(site)
@@ -100,7 +107,6 @@ class Robots:
         copy = kept
         if kept is None or _until(kept) <= now:
             copy = await self._fetch(site)
-            self._learned[site] = copy.fetched_at
             if _answered(copy) or kept is None:
                 await self._shelf.put(site, copy)
             elif _answered(kept) and kept.fetched_at + STALE > now:
@@ -110,9 +116,7 @@ class Robots:
 
     def _remember(self, site: str, rules: Rules, until: datetime) -> Rules:
         if len(self._known) >= REMEMBERED_SITES:
-            forgotten = next(iter(self._known))
-            del self._known[forgotten]
-            self._learned.pop(forgotten, None)
+            del self._known[next(iter(self._known))]
         self._known[site] = (rules, until)
         return rules
 

@@ -16,6 +16,7 @@ _AGENT = frozenset({b"user-agent", b"useragent", b"user agent"})
 _ALLOW = frozenset({b"allow"})
 _DISALLOW = frozenset({b"disallow", b"dissallow", b"dissalow", b"disalow", b"diasllow", b"disallaw"})
 _DELAY = frozenset({b"crawl-delay", b"crawldelay"})
+_SITEMAP = frozenset({b"sitemap", b"site-map"})
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _WITHOUT_COLON = re.compile(rb"(\S+)\s+(\S+)$")
@@ -86,6 +87,11 @@ def parse(content: bytes, agent: str) -> Rules:
         for group in current:
             group.take(key, value)
     return (named if named.seen else general).rules()
+
+
+def sitemaps(content: bytes) -> list[str]:
+    """The sitemaps that a robots.txt names, for whatever agent, in its order."""
+    return [value.decode("utf-8", "replace") for key, value in _lines(content) if key in _SITEMAP and value]
 
 
 class _Group:

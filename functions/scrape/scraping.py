@@ -1,51 +1,28 @@
 """A page, politely: robots.txt, pace, redirects, conditions, then its text."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
 
-from functions.scrape.core import Move, Readable, Response, Unchanged, judge
+from functions.scrape.body import unpack
+from functions.scrape.core import Move, Response, Unchanged, form_of, judge
 from functions.scrape.fetch import Fetcher
 from functions.scrape.frames import Page, Text
+from functions.scrape.pace import Pace
 from functions.scrape.parsing import Parser
 from functions.scrape.robots import Robots
+from functions.scrape.rules import sitemaps
+from functions.scrape.sitemaps import Sitemap
 from shared.errors import InvalidInput, Permanent, Transient
 from shared.pipeline.domain import domain_of
 from shared.urls import normalise
 
 MAX_REDIRECTS = 10
+# Not the page's own trouble: the whole site has had enough.
+REFUSALS = frozenset({429, 503})
 DOCUMENT_S = 90.0
-
-
-class Pace(Protocol):
-    """How often a domain may be asked, over all workers."""
-
-    async def acquire(self, domain: str) -> float:
-        """Takes a turn and answers 0, or takes none and answers the seconds to wait."""
-        ...
-
-    async def slow_down(self, domain: str, delay_s: float) -> None:
-        """The domain's robots.txt asks for this delay."""
-        ...
-
-    async def hold(self, domain: str, wait_s: float) -> None:
-        """The server asked everybody to stay away for so long."""
-        ...
-
-
-class NoPace:
-    """For one page at a person's request."""
-
-    async def acquire(self, domain: str) -> float:
-        return 0.0
-
-    async def slow_down(self, domain: str, delay_s: float) -> None:
-        return None
-
-    async def hold(self, domain: str, wait_s: float) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +52,20 @@ class Scraped:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What a sitemap lists, normalised and distinct, in its order; `refused` counts entries that are no page's address.
+
+    A sitemap may say that it lists more than one may (`truncated`).
+    """
+
+    final_url: str
+    pages: tuple[str, ...]
+    sitemaps: tuple[str, ...]
+    refused: int
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Postponed:
     """The domain must wait its turn; the redirect that led to it is already followed."""
 
@@ -96,50 +87,63 @@ class Scraper:
 
     async def scrape(self, target: Target) -> Scraped | Postponed:
         """The domain's turn for `target` is already taken. Raises `StageFailure`."""
-        try:
+        with _bounded():
             async with asyncio.timeout(DOCUMENT_S):
-                return await self._follow(target)
-        except TimeoutError:
-            raise Transient("fetch_timeout", "the server took too long to send the page") from None
+                arrived = await self._follow(target)
+                return arrived if isinstance(arrived, Postponed) else await self._read(*arrived)
 
-    async def _follow(self, target: Target) -> Scraped | Postponed:
-        url, started = target.url, self._clock()
+    async def list_sitemap(self, target: Target) -> Listed | Postponed:
+        """Of a sitemap, an index of sitemaps, or a robots.txt that names some. As polite, and as guarded, as a page."""
+        with _bounded():
+            async with asyncio.timeout(DOCUMENT_S):
+                arrived = await self._follow(replace(target, etag=None, last_modified=None))
+                return arrived if isinstance(arrived, Postponed) else await self._list(arrived[0])
+
+    async def _follow(self, target: Target) -> tuple[Response, Unchanged | None] | Postponed:
+        url, claimed = target.url, True
         for _ in range(target.redirects, MAX_REDIRECTS + 1):
-            moved = domain_of(url) != domain_of(target.url)
-            if wait_s := await self._turn(url, moved, started):
+            if wait_s := await self._turn(url, claimed):
                 return Postponed(url, wait_s)
             response = await self._fetcher.get(url, target.conditions())
             verdict = await self._judge(response, target)
             if not isinstance(verdict, Move):
-                return await self._read(response, verdict)
-            url = _next(verdict, url)
+                return response, verdict
+            url, claimed = _next(verdict, url), False
         raise Permanent("too_many_redirects", f"the page redirects more than {MAX_REDIRECTS} times")
 
-    async def _turn(self, url: str, moved: bool, started: datetime) -> float:
-        """Robots first: who may not fetch at all takes no turn. A turn of an older, quicker pace does not count."""
+    async def _turn(self, url: str, claimed: bool) -> float:
+        """One for each request: where robots.txt must be asked for first, that request takes the claim's turn."""
         domain = domain_of(url)
+        if not await self._robots.knows(url):
+            if wait_s := await self._pace.turn(domain, None, claimed=claimed):
+                return wait_s
+            claimed = False
         permission = await self._robots.check(url)
-        slower = False
-        if permission.crawl_delay_s is not None:
-            await self._pace.slow_down(domain, permission.crawl_delay_s)
-            slower = permission.learned_at is not None and permission.learned_at >= started
-        return await self._pace.acquire(domain) if moved or slower else 0.0
+        return await self._pace.turn(domain, permission.crawl_delay_s, claimed=claimed)
 
-    async def _judge(self, response: Response, target: Target) -> Move | Readable | Unchanged:
+    async def _judge(self, response: Response, target: Target) -> Move | Unchanged | None:
         try:
             return judge(response, conditional=bool(target.conditions()), now=self._clock())
         except Transient as exc:
-            if exc.retry_after_s:
-                await self._pace.hold(domain_of(response.url), exc.retry_after_s)
+            if response.status in REFUSALS:
+                await self._pace.refused(domain_of(response.url), exc.retry_after_s)
             raise
 
-    async def _read(self, response: Response, verdict: Unchanged | Readable) -> Scraped:
+    async def _list(self, response: Response) -> Listed:
+        encoding = response.headers.get("content-encoding")
+        if response.url.endswith("/robots.txt"):
+            named = sitemaps(unpack(response.body, encoding))
+            return _listed(response.url, Sitemap(sitemaps=tuple(named)))
+        page = Page(response.url, "sitemap", response.headers.get("content-type"), encoding, response.body)
+        return _listed(response.url, await self._parser.read_sitemap(page))
+
+    async def _read(self, response: Response, unchanged: Unchanged | None) -> Scraped:
         headers = response.headers
         text = None
-        if isinstance(verdict, Readable):
+        if unchanged is None:
             page = Page(
                 response.url,
-                verdict.form,
+                form_of(response),
                 headers.get("content-type"),
                 headers.get("content-encoding"),
                 response.body,
@@ -153,6 +157,33 @@ class Scraper:
             etag=headers.get("etag"),
             last_modified=headers.get("last-modified"),
         )
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise Transient("fetch_timeout", "the server took too long to send the page") from None
+
+
+def _listed(url: str, found: Sitemap) -> Listed:
+    pages = [_normal(page, url) for page in found.pages]
+    inner = [_normal(sitemap, url) for sitemap in found.sitemaps]
+    return Listed(
+        url,
+        tuple(dict.fromkeys(page for page in pages if page is not None)),
+        tuple(dict.fromkeys(sitemap for sitemap in inner if sitemap is not None)),
+        pages.count(None) + inner.count(None),
+        found.truncated,
+    )
+
+
+def _normal(url: str, base: str) -> str | None:
+    try:
+        return normalise(url, base)
+    except InvalidInput:
+        return None
 
 
 def _next(move: Move, url: str) -> str:

@@ -20,6 +20,7 @@ class FetchSettings:
     guard: Guard
     user_agent: str
     agent: str
+    domain_delay_s: float = 1.0
 
     @classmethod
     def read(cls, env: Environment) -> "FetchSettings":
@@ -29,7 +30,8 @@ class FetchSettings:
             raise InvalidInput(
                 "setting_invalid", "SCRAPE_USER_AGENT must begin with a product token", field="SCRAPE_USER_AGENT"
             )
-        return cls(Guard(env.networks("SCRAPE_ALLOW_NETWORKS")), user_agent, token[0])
+        delay_s = env.number("SCRAPE_DOMAIN_DELAY_SECONDS", 1.0)
+        return cls(Guard(env.networks("SCRAPE_ALLOW_NETWORKS")), user_agent, token[0], delay_s)
 
 
 def read_wake(env: Environment) -> WakeSettings:
@@ -43,7 +45,6 @@ class JobSettings:
     fetch: FetchSettings
     wake: WakeSettings
     drain: DrainSettings
-    domain_delay_s: float
     concurrency: int
     parser_socket: str | None
 
@@ -53,7 +54,6 @@ class JobSettings:
             fetch=FetchSettings.read(env),
             wake=read_wake(env),
             drain=DrainSettings.read(env),
-            domain_delay_s=env.number("SCRAPE_DOMAIN_DELAY_SECONDS", 1.0),
             concurrency=env.integer("SCRAPE_CONCURRENCY", 16, minimum=1),
             parser_socket=env.optional("SLUICE_PARSER_SOCKET"),
         )

@@ -38,6 +38,15 @@ async def hold_domain(store: Store, domain: str, until: datetime) -> None:
     await store.fetch(load("transitions")["hold_domain"], domain, until)
 
 
+async def slow_domain(store: Store, domain: str, now: datetime, wait_s: float | None) -> float:
+    """It refused a request, and asks for `wait_s` of peace, if for any. Answers the seconds it is left alone.
+
+    From then on it is asked half as often as before; each document that is claimed makes up for a fifth of that.
+    """
+    row = await store.fetch_row(_SQL["slow"], domain, now, wait_s or 0.0)
+    return float(row[0]) if row else 0.0
+
+
 async def get_robots(store: Store, origin: str) -> RobotsCopy | None:
     """`origin` is `scheme://host[:port]`. The caller judges the age."""
     row = await store.fetch_row(_SQL["get_robots"], origin)

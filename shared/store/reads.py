@@ -42,13 +42,13 @@ class JobView:
 class Wait:
     """Why nobody works on a document now, and when that ends, where anybody knows."""
 
-    reason: Literal["chunking", "backoff", "domain", "queued"]
+    reason: Literal["chunking", "backoff", "domain", "domain_slowed", "crawl_delay", "queued"]
     until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """Somebody works on it while `lease_until` is set; its domain is closed until `domain_next_at`."""
+    """Somebody works on it while `lease_until` is set; its domain, for a reason, is closed until `domain_next_at`."""
 
     id: UUID
     ordinal: int
@@ -66,6 +66,7 @@ class DocumentRow:
     not_before: datetime
     lease_until: datetime | None
     domain_next_at: datetime | None
+    domain_reason: Literal["domain", "domain_slowed", "crawl_delay"]
     updated_at: datetime
     ended_at: datetime | None
 
@@ -78,7 +79,7 @@ class DocumentRow:
         if self.not_before > now:
             return Wait("backoff", self.not_before)
         if self.state == "pending" and self.domain_next_at is not None and self.domain_next_at > now:
-            return Wait("domain", self.domain_next_at)
+            return Wait(self.domain_reason, self.domain_next_at)
         return Wait("queued")
 
 

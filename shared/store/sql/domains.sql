@@ -2,11 +2,16 @@
 -- $1 domain, $2 now, $3 the delay of a domain met for the first time. Answers the seconds to wait; 0 took the turn.
 WITH met AS (
     INSERT INTO domains (domain, delay_s, next_at)
-    VALUES ($1, $3, $2::timestamptz + make_interval(secs => $3::double precision))
+    VALUES (
+        $1, $3,
+        CASE WHEN $3::double precision > 0 THEN $2::timestamptz + make_interval(secs => $3::double precision) ELSE '-infinity' END
+    )
     ON CONFLICT (domain) DO NOTHING
     RETURNING 1
 ), taken AS (
-    UPDATE domains SET next_at = $2 + make_interval(secs => pace_s) WHERE domain = $1 AND next_at <= $2
+    -- Where nobody must wait the row stays as it is: else whoever looks at another clock would find it closed.
+    UPDATE domains SET next_at = CASE WHEN pace_s > 0 THEN $2 + make_interval(secs => pace_s) ELSE next_at END
+    WHERE domain = $1 AND next_at <= $2
     RETURNING 1
 )
 SELECT CASE
@@ -22,6 +27,22 @@ ON CONFLICT (domain) DO UPDATE
 SET asked_delay_s = excluded.asked_delay_s,
     next_at = greatest(domains.next_at, $3 + make_interval(secs => greatest(domains.delay_s, $2)))
 WHERE domains.asked_delay_s <> excluded.asked_delay_s;
+
+-- name: slow
+-- $1 domain, $2 now, $3 seconds that the server asked for. Refusals of requests that were under way when the domain was
+-- last slowed down count no further. Answers the seconds it is left alone.
+UPDATE domains n
+SET slow_s = slower.slow_s, slowed_at = CASE WHEN slower.slow_s = n.slow_s THEN n.slowed_at ELSE $2 END,
+    next_at = greatest(n.next_at, $2 + make_interval(secs => greatest(slower.slow_s, $3::double precision)))
+FROM (
+    SELECT o.domain, CASE
+        WHEN o.slowed_at + make_interval(secs => o.slow_s) > $2::timestamptz THEN o.slow_s
+        ELSE least(300, greatest(2 * o.pace_s, 2))
+    END AS slow_s
+    FROM domains o WHERE o.domain = $1 FOR UPDATE
+) slower
+WHERE n.domain = slower.domain
+RETURNING extract(epoch FROM n.next_at - $2)::double precision;
 
 -- name: get_robots
 SELECT status, body, fetched_at FROM robots WHERE origin = $1;

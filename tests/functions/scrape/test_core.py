@@ -2,14 +2,15 @@
 
 import pytest
 
-from functions.scrape.core import Move, Readable, Response, Unchanged, judge, retry_after_s
+from functions.scrape.core import Move, Response, Unchanged, form_of, judge, retry_after_s
 from shared.errors import Permanent, StageFailure, Transient
 from tests.functions.scrape.world import NOON, PAGE
 
 
 def judged(status: int = 200, body: bytes = PAGE, *, conditional: bool = False, **headers: str) -> object:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return judge(Response("http://example.com/", status, fields, body), conditional=conditional, now=NOON)
+    response = Response("http://example.com/", status, fields, body)
+    return judge(response, conditional=conditional, now=NOON) or form_of(response)
 
 
 @pytest.mark.parametrize(
@@ -22,12 +23,12 @@ def judged(status: int = 200, body: bytes = PAGE, *, conditional: bool = False, 
     ],
 )
 def test_pages_and_plain_text_are_read(content_type: str, form: str) -> None:
-    assert judged(content_type=content_type) == Readable(form)  # type: ignore[arg-type]
+    assert judged(content_type=content_type) == form
 
 
 @pytest.mark.parametrize(("body", "form"), [(b"  <!doctype html>", "html"), (b"Just words", "text")])
 def test_a_page_without_a_type_is_looked_at(body: bytes, form: str) -> None:
-    assert judged(body=body) == Readable(form)  # type: ignore[arg-type]
+    assert judged(body=body) == form
 
 
 @pytest.mark.parametrize("content_type", ["application/pdf", "image/png", "application/json", "text/css"])
@@ -93,7 +94,7 @@ def test_a_wait_that_was_asked_for_is_passed_on() -> None:
     [
         ("0", 0.0),
         (" 30 ", 30.0),
-        ("99999999999999", 86400.0),
+        ("99999999999999", 3600.0),
         ("Sat, 21 Nov 2026 12:01:00 GMT", 60.0),
         ("Sat, 21 Nov 2020 12:01:00 GMT", 0.0),
         ("soon", None),
@@ -104,3 +105,10 @@ def test_a_wait_that_was_asked_for_is_passed_on() -> None:
 )
 def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
     assert retry_after_s(value, NOON) == seconds
+
+
+def test_a_server_that_forbids_guessing_is_taken_at_its_word() -> None:
+    with pytest.raises(Permanent) as refused:
+        judged(body=PAGE, x_content_type_options="NoSniff")
+    assert refused.value.code == "unsupported_content_type"
+    assert judged(body=PAGE, content_type="text/plain", x_content_type_options="nosniff") == "text"

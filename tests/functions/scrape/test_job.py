@@ -27,6 +27,7 @@ from shared.events.event import CloudEvent, Json
 from shared.events.signing import Signer
 from shared.objects import ObjectStore
 from shared.settings import Environment
+from shared.store.domains import RobotsCopy, put_robots
 from shared.store.store import Store
 from shared.store.submit import CorpusDefaults, submit_job
 from shared.workqueue.drain import DrainReport
@@ -141,6 +142,8 @@ async def test_a_redirect_to_a_domain_that_is_busy_goes_on_later(
     async with serving(asgi(site)) as there, serving(asgi(site)) as here:
         env = variables(database, tmp_path, SCRAPE_DOMAIN_DELAY_SECONDS="30")
         documents = await submit(store, [f"{here}/moved?to={there}/b", f"{there}/a"], delay_s=30.0)
+        for address in (here, there):
+            await put_robots(store, address, RobotsCopy(404, b"", datetime.now(UTC)))
         report = await run(env, sink, parser_path)
         assert (report.claimed, report.published) == (2, 1)
         row = await store.fetch_row(

@@ -134,12 +134,14 @@ async def test_an_address_that_is_refused_is_refused_as_such() -> None:
 
 async def test_workers_share_what_they_learned_for_a_day() -> None:
     async with world(replying(200, FORBID)) as it:
-        first = await it.robots.check(it.address + "/")
+        assert not await it.robots.knows(it.address + "/")
+        await it.robots.check(it.address + "/")
         other = it.another_worker(it.robots._fetcher)
-        second = await other.check(it.address + "/")
-        assert (first.learned_at, second.learned_at) == (NOON, None)
+        assert await other.knows(it.address + "/")
+        await other.check(it.address + "/")
         assert len(it.asked) == 1
         it.clock[0] += timedelta(hours=25)
+        assert not await other.knows(it.address + "/")
         await other.check(it.address + "/")
         assert len(it.asked) == 2
 

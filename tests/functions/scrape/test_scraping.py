@@ -1,5 +1,6 @@
 """A page, politely."""
 
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from functions.scrape.fetch import Fetcher
 from functions.scrape.job import tls
 from functions.scrape.parsing import Parser, parser_process
 from functions.scrape.robots import NoShelf, Robots
-from functions.scrape.scraping import Postponed, Scraped, Scraper, Target
+from functions.scrape.scraping import Listed, Postponed, Scraped, Scraper, Target
 from shared.errors import Permanent, StageFailure, Transient
 from shared.outbound.addresses import Guard
 from shared.outbound.network import open_client
@@ -26,22 +27,18 @@ Site = Callable[[Request], Awaitable[Answer]]
 
 @dataclass
 class Pace:
-    """Notes what it is asked; domains in `busy` must wait."""
+    """Notes what it is asked; domains in `busy` must wait, unless the claim took their turn."""
 
     busy: dict[str, float] = field(default_factory=dict)
-    turns: list[str] = field(default_factory=list)
-    delays: dict[str, float] = field(default_factory=dict)
-    holds: dict[str, float] = field(default_factory=dict)
+    turns: list[tuple[str, float | None, bool]] = field(default_factory=list)
+    refusals: dict[str, float | None] = field(default_factory=dict)
 
-    async def acquire(self, domain: str) -> float:
-        self.turns.append(domain)
-        return self.busy.get(domain, 0.0)
+    async def turn(self, domain: str, asked_s: float | None, *, claimed: bool) -> float:
+        self.turns.append((domain, asked_s, claimed))
+        return 0.0 if claimed else self.busy.get(domain, 0.0)
 
-    async def slow_down(self, domain: str, delay_s: float) -> None:
-        self.delays[domain] = delay_s
-
-    async def hold(self, domain: str, wait_s: float) -> None:
-        self.holds[domain] = wait_s
+    async def refused(self, domain: str, wait_s: float | None) -> None:
+        self.refusals[domain] = wait_s
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +81,31 @@ async def test_a_page_becomes_text(parser_path: str) -> None:
     assert scraped.text is not None
     assert (scraped.text.text, scraped.text.title) == ("Some words to read.", "A page")
     assert (scraped.etag, scraped.last_modified, scraped.fetched_at) == ('"7"', "then", NOON)
-    assert pace.turns == []
+    domain = address.removeprefix("http://")
+    assert pace.turns == [(domain, None, True), (domain, None, False)]
+
+
+async def test_the_claims_turn_goes_to_robots_where_they_are_not_known(parser_path: str) -> None:
+    async with serving(asgi(site(plain))) as address:
+        domain = address.removeprefix("http://")
+        pace = Pace(busy={domain: 1.0})
+        async with scraping(parser_path, pace) as scraper:
+            assert await scraper.scrape(Target(address + "/")) == Postponed(address + "/", 1.0)
+            assert isinstance(await scraper.scrape(Target(address + "/")), Scraped)
+    assert pace.turns == [(domain, None, True), (domain, None, False), (domain, None, True)]
+
+
+async def test_a_redirect_within_a_domain_takes_a_turn_too(parser_path: str) -> None:
+    async def reply(request: Request) -> Answer:
+        return await plain(request) if request.url.path == "/new" else Answer(b"", 301, {"location": "/new"})
+
+    async with serving(asgi(site(reply))) as address:
+        domain = address.removeprefix("http://")
+        pace = Pace()
+        async with scraping(parser_path, pace) as scraper:
+            await scraper.scrape(Target(address + "/new"))
+            pace.busy[domain] = 2.0
+            assert await scraper.scrape(Target(address + "/old")) == Postponed(address + "/new", 2.0)
 
 
 async def test_what_has_not_changed_is_not_read_again(parser_path: str) -> None:
@@ -148,7 +169,7 @@ async def test_a_redirect_to_another_domain_waits_its_turn(parser_path: str) -> 
                 scraped = await scraper.scrape(Target(here + "/"))
     assert isinstance(scraped, Scraped)
     assert scraped.final_url == there + "/page"
-    assert free.turns == [domain]
+    assert (domain, None, False) in free.turns
 
 
 async def test_robots_are_asked_on_both_sides_of_a_redirect(parser_path: str) -> None:
@@ -162,7 +183,6 @@ async def test_robots_are_asked_on_both_sides_of_a_redirect(parser_path: str) ->
             with pytest.raises(Permanent) as refused:
                 await scraper.scrape(Target(here + "/"))
     assert refused.value.code == "robots_disallowed"
-    assert pace.turns == []
 
 
 async def test_a_delay_that_was_just_learned_is_kept_at_once(parser_path: str) -> None:
@@ -171,7 +191,7 @@ async def test_a_delay_that_was_just_learned_is_kept_at_once(parser_path: str) -
         pace = Pace(busy={domain: 9.0})
         async with scraping(parser_path, pace) as scraper:
             assert await scraper.scrape(Target(address + "/")) == Postponed(address + "/", 9.0)
-    assert pace.delays == {domain: 9.0}
+    assert pace.turns[-1] == (domain, 9.0, False)
 
 
 async def test_a_server_that_asks_for_peace_gets_it(parser_path: str) -> None:
@@ -183,4 +203,68 @@ async def test_a_server_that_asks_for_peace_gets_it(parser_path: str) -> None:
         with pytest.raises(Transient) as refused:
             await scraper.scrape(Target(address + "/"))
     assert (refused.value.code, refused.value.retry_after_s) == ("http_429", 30.0)
-    assert pace.holds == {address.removeprefix("http://"): 30.0}
+    assert pace.refusals == {address.removeprefix("http://"): 30.0}
+
+
+async def test_a_server_that_only_broke_is_not_spared(parser_path: str) -> None:
+    async def reply(request: Request) -> Answer:
+        return Answer(b"", 500)
+
+    pace = Pace()
+    async with serving(asgi(site(reply))) as address, scraping(parser_path, pace) as scraper:
+        with pytest.raises(Transient):
+            await scraper.scrape(Target(address + "/"))
+    assert pace.refusals == {}
+
+
+async def library(request: Request) -> Answer:
+    match request.url.path:
+        case "/robots.txt":
+            return Answer(b"user-agent: *\ndisallow: /closed\nsitemap: /index.xml")
+        case "/index.xml":
+            return Answer(b"<sitemapindex><sitemap><loc>/one.xml</loc></sitemap></sitemapindex>", media_type="text/xml")
+        case "/one.xml":
+            found = "/a", "HTTP://A.example:80/b#part", "/a#again", "ftp://a.example/c", "no://", "http://10.0.0.1/d"
+            body = "".join(f"<url><loc>{location}</loc></url>" for location in found)
+            return Answer(gzip.compress(f"<urlset>{body}</urlset>".encode()), media_type="application/gzip")
+        case "/moved.xml":
+            return Answer(status_code=301, headers={"location": "/one.xml"})
+        case "/out.xml":
+            return Answer(status_code=302, headers={"location": "http://169.254.169.254/latest/"})
+        case "/page.xml":
+            return Answer(PAGE)
+        case _:
+            return Answer(status_code=404)
+
+
+async def test_a_sitemap_lists_pages_and_further_sitemaps(parser_path: str) -> None:
+    async with serving(asgi(library)) as address, scraping(parser_path, Pace()) as scraper:
+        listed = {path: await scraper.list_sitemap(Target(address + path)) for path in ("/robots.txt", "/index.xml")}
+        moved = await scraper.list_sitemap(Target(address + "/moved.xml", etag='"1"'))
+    assert listed["/robots.txt"] == Listed(address + "/robots.txt", (), (address + "/index.xml",), 0, False)
+    assert listed["/index.xml"] == Listed(address + "/index.xml", (), (address + "/one.xml",), 0, False)
+    pages = (address + "/a", "http://a.example/b", "http://10.0.0.1/d")
+    assert moved == Listed(address + "/one.xml", pages, (), 2, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/gone", "http_404"),
+        ("/closed.xml", "robots_disallowed"),
+        ("/out.xml", "address_refused"),
+        ("/page.xml", "sitemap_invalid"),
+    ],
+)
+async def test_a_sitemap_is_fetched_under_the_rules_of_pages(path: str, code: str, parser_path: str) -> None:
+    async with serving(asgi(library)) as address, scraping(parser_path, Pace()) as scraper:
+        with pytest.raises(Permanent) as refused:
+            await scraper.list_sitemap(Target(address + path))
+    assert refused.value.code == code
+
+
+async def test_a_sitemap_waits_its_turn(parser_path: str) -> None:
+    async with serving(asgi(library)) as address:
+        pace = Pace(busy={address.removeprefix("http://"): 4.0})
+        async with scraping(parser_path, pace) as scraper:
+            assert await scraper.list_sitemap(Target(address + "/one.xml")) == Postponed(address + "/one.xml", 4.0)

@@ -3,8 +3,18 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from shared.store.claims import claim_scrape, release
-from shared.store.domains import RobotsCopy, acquire_domain, get_robots, hold_domain, put_robots, set_domain_delay
+from shared.store.domains import (
+    RobotsCopy,
+    acquire_domain,
+    get_robots,
+    hold_domain,
+    put_robots,
+    set_domain_delay,
+    slow_domain,
+)
 from shared.store.store import Store
 from shared.store.submit import CorpusDefaults
 from tests.shared.store.world import LEASE_S, World
@@ -170,3 +180,48 @@ async def test_robots_keep_the_newest_copy(store: Store, world: World) -> None:
 async def test_a_limit_of_nothing_claims_nothing(world: World) -> None:
     await world.submit(pages("d.org", 1))
     assert await claim_scrape(world.store, 0, LEASE_S, world.now, suspects=False) == []
+
+
+async def test_a_domain_that_refuses_is_slowed_down_and_recovers_bit_by_bit(world: World) -> None:
+    store = world.store
+    await world.submit(pages("d.org", 30))
+
+    async def pace() -> float:
+        return float((await store.fetch("SELECT pace_s FROM domains WHERE domain = 'd.org'"))[0][0])
+
+    assert len(await world.scrape(2)) == 2
+    assert await slow_domain(store, "d.org", world.now, None) == 2
+    assert await slow_domain(store, "d.org", world.now, 7.0) == 7  # was under way with the first: slows no further
+    assert await pace() == 2
+    assert await world.scrape(5) == []
+    world.after(7)
+    assert len(await world.scrape(5)) == 1
+    assert await slow_domain(store, "d.org", world.now, None) == pytest.approx(3.2)
+    paces = []
+    for _ in range(20):
+        world.after(4)
+        assert await world.scrape(1)
+        paces.append(await pace())
+    assert paces == sorted(paces, reverse=True)
+    assert paces[0] == pytest.approx(2.56)
+    assert paces[-1] == 0
+    assert len(set(paces)) > 10
+
+
+async def test_a_caller_sees_what_a_document_waits_for_and_until_when(world: World) -> None:
+    world.defaults = POLITE
+    job = await world.submit([*pages("plain.org", 2), *pages("slow.org", 2), *pages("asks.org", 2)])
+    await world.scrape(3)
+    await set_domain_delay(world.store, "asks.org", 40, world.now)
+    await slow_domain(world.store, "slow.org", world.now, 20)
+    waits = {row.url.split("/")[2]: row.wait(world.now) for row in await world.documents(job) if row.state == "pending"}
+    waiting = {
+        site: (wait.reason, wait.until and (wait.until - world.now).total_seconds())
+        for site, wait in waits.items()
+        if wait
+    }
+    assert waiting == {
+        "plain.org": ("domain", 1.0),
+        "slow.org": ("domain_slowed", 20.0),
+        "asks.org": ("crawl_delay", 40.0),
+    }
