@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+from emulator.cluster_names import proxy_variables
 from emulator.cold_starts import ColdStart, ColdStarts, How
 from emulator.containment.allowance import Allowance
 from emulator.containment.processors import Processors, confine
@@ -49,12 +50,14 @@ class Launcher:
         extra_env: Mapping[str, str],
         pids: PidFile,
         cold_start: How,
+        base_url: str,
     ) -> None:
         self.cold_starts = ColdStarts()
         self._secrets = secrets
         self._scratch_dir = scratch_dir
         self._logs_dir = logs_dir
         self._extra_env = extra_env
+        self._base_url = base_url
         self._pids = pids
         self._logs: dict[str, RotatingLog] = {}
         self._ports: set[int] = set()
@@ -74,6 +77,7 @@ class Launcher:
             extra_env=settings.extra_env,
             pids=pids,
             cold_start=settings.cold_start,
+            base_url=settings.base_url,
         )
 
     def log_of(self, function: str) -> RotatingLog:
@@ -172,6 +176,7 @@ class Launcher:
         inherited = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         return {
             **inherited,
+            **proxy_variables(spec.annotations, self._base_url),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "HOST": "127.0.0.1",

@@ -152,9 +152,9 @@ def _working_folder(command: Sequence[str], folder: Path, handler: str) -> Path:
     inside = (folder / handler).resolve()
     names = [word for word in command[1:] if not word.startswith("-")] or command[:1]
     paths = [name for each in names[:1] for name in (each, f"{each.replace('.', '/')}.py", each.replace(".", "/"))]
-    if any((folder / path).exists() for path in paths):
+    if any(_exists(folder / path) for path in paths):
         return folder
-    return inside if inside.is_dir() and any((inside / path).exists() for path in paths) else folder
+    return inside if inside.is_dir() and any(_exists(inside / path) for path in paths) else folder
 
 
 def _command(fprocess: object, at: str, *, required: bool) -> tuple[str, ...]:
@@ -167,6 +167,14 @@ def _command(fprocess: object, at: str, *, required: bool) -> tuple[str, ...]:
             "fprocess_missing", f"{at}.fprocess says what to run, and is missing", field=f"{at}.fprocess"
         )
     return command
+
+
+def _exists(path: Path) -> bool:
+    """A word of a command may be anything, and far too long for a path."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _number(text: str | None, default: int, field: str, minimum: int = 0) -> int:

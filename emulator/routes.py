@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from emulator.asgi import App, Receive, Scope, Send, answer, answer_json, answer_text
+from emulator.cluster_names import ClusterName, Elsewhere, cluster_name
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.logs import LogLine, RotatingLog
@@ -43,7 +44,14 @@ class Routes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
-        if path.startswith(FUNCTION):
+        try:
+            named = cluster_name(scope)
+        except Elsewhere as host:
+            await answer_text(send, 502, f"{host}: only names of the cluster are reached through the emulator")
+            return
+        if named is not None:
+            await self._by_cluster_name(named, scope, receive, send, path)
+        elif path.startswith(FUNCTION):
             await self._function(scope, receive, send, path)
         elif path.startswith(b"/broker/") and self._broker is not None:
             await self._broker(scope, receive, send)
@@ -74,6 +82,18 @@ class Routes:
             await self._forward(name.decode("ascii"), scope, receive, send, slash + rest or b"/")
         else:
             await self._gateway(scope, receive, send)
+
+    async def _by_cluster_name(
+        self, named: ClusterName, scope: Scope, receive: Receive, send: Send, path: bytes
+    ) -> None:
+        if named.is_ingress and self._broker is not None:
+            await self._broker({**scope, "raw_path": b"/broker" + path}, receive, send)
+            return
+        revision = self._fleet.named(named.name, named.namespace)
+        if revision is None:
+            await answer_text(send, 404, f"{named.name}.{named.namespace}.svc.cluster.local: no function of that name")
+        else:
+            await self._proxy.forward(revision, scope, receive, send, path or b"/")
 
     async def _by_prefix(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         for prefix, function in self._prefixes:

@@ -104,6 +104,11 @@ def test_references_in_a_circle_or_to_nobody_are_refused(tmp_path: Path, body: s
         read(tmp_path, body)
 
 
+def test_a_command_may_have_words_too_long_for_a_path(tmp_path: Path) -> None:
+    (spec,) = read(tmp_path, f"functions: {{f: {{fprocess: python -c '{'x' * 5000}', handler: .}}}}")
+    assert len(spec.command[2]) == 5000
+
+
 def test_references_are_understood(tmp_path: Path) -> None:
     (spec,) = read(tmp_path, "x: &x {A: 1}\nfunctions: {f: {fprocess: cat, environment: {<<: *x, B: 2}}}")
     assert spec.environment == {"A": "1", "B": "2"}
