@@ -41,7 +41,7 @@ def cluster_name(scope: Scope) -> ClusterName | None:
 def proxy_variables(annotations: Mapping[str, str], base_url: str) -> Mapping[str, str]:
     """What makes the usual clients send plain HTTP to us; other schemes go where they went.
 
-    The user and password in the address have them say so with every request, so that we never answer in the place of another host.
+    The user and password in the address have them say so with every request: we never answer in another host's place.
     """
     if annotations.get(ANNOTATION) != "true":
         return {}

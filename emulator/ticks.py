@@ -9,11 +9,13 @@ from typing import Protocol
 
 from emulator.broker.event import Event, binary_headers
 from emulator.broker.ports import BrokerDestination, Sender, Unreachable
+from emulator.broker.retry import DeliveryPolicy, backoff_s, is_retryable
 from emulator.eventing import PingSource
 from emulator.ping import next_tick
 
 ONLY_WHEN = "dev.sluice/only-when-sql"
 LONGEST_SLEEP_S = 3600.0
+RETRIES = DeliveryPolicy(retry=5, backoff_policy="exponential", backoff_delay_s=0.05)
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def ping_event(source: PingSource, now: datetime) -> Event:
 
 
 class Ticker:
-    """`gate` answers the SQL of the annotation. A tick that fails is not repeated: the next one comes."""
+    """`gate` answers the SQL of the annotation. A tick that fails is sent five times more, as Knative's sender does."""
 
     def __init__(
         self,
@@ -53,12 +55,14 @@ class Ticker:
         sender: Sender,
         gate: Gate = always,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._source = source
         self._brokers = brokers
         self._sender = sender
         self._gate = gate
         self._now = now
+        self._sleep = sleep
 
     async def run(self) -> None:
         while True:
@@ -77,15 +81,22 @@ class Ticker:
         if condition is not None and not await self._gate(condition):
             return False
         event = ping_event(self._source, self._now())
-        try:
-            await self._deliver(event)
-        except Unreachable as exc:
-            _log.warning("tick %s was not delivered: %s", self._source.name, exc)
+        said = await self._deliver(event)
+        for retry in range(RETRIES.retry):
+            if not is_retryable(said):
+                break
+            await self._sleep(backoff_s(RETRIES, retry))
+            said = await self._deliver(event)
+        if said >= 300:
+            _log.warning("tick %s was not delivered: the last answer was %d", self._source.name, said)
         return True
 
-    async def _deliver(self, event: Event) -> None:
+    async def _deliver(self, event: Event) -> int:
+        """The status, 503 for none."""
         sink = self._source.sink
         if isinstance(sink, BrokerDestination):
-            await self._brokers.accept(sink.namespace, sink.name, event)
-        else:
-            await self._sender.send(sink, binary_headers(event), event.body)
+            return await self._brokers.accept(sink.namespace, sink.name, event)
+        try:
+            return (await self._sender.send(sink, binary_headers(event), event.body)).status
+        except Unreachable:
+            return 503

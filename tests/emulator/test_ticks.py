@@ -1,8 +1,11 @@
 """PingSources: when they send, what, and where to."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
+
+import pytest
 
 from emulator.broker.event import Event
 from emulator.broker.ports import (
@@ -21,9 +24,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class World:
-    """A broker and a sender that remember; `open` answers every condition."""
+    """A broker and a sender that remember, and a clock that does not wait; `open` answers every condition."""
 
-    def __init__(self, *, is_open: bool = True, reachable: bool = True) -> None:
+    def __init__(self, *, is_open: bool = True, reachable: bool = True, statuses: Sequence[int] = ()) -> None:
+        self.waited_s: list[float] = []
+        self._statuses = list(statuses)
         self.accepted: list[tuple[str, str, Event]] = []
         self.sent: list[tuple[str, dict[str, str], bytes]] = []
         self.asked: list[str] = []
@@ -45,7 +50,7 @@ class World:
         if not self._reachable:
             raise Unreachable("refused")
         self.sent.append((destination.url, dict(headers), body))
-        return Answer(202)
+        return Answer(self._statuses.pop(0) if self._statuses else 202)
 
     async def gate(self, sql: str) -> bool:
         self.asked.append(sql)
@@ -53,7 +58,10 @@ class World:
 
     def ticker(self, sink: Destination, schedule: str = "* * * * * *", **annotations: str) -> Ticker:
         source = PingSource("ns", "tick", schedule, "UTC", "application/json", b"{}", sink, {"own": "x"}, annotations)
-        return Ticker(source, self, self, self.gate, lambda: NOW)
+        return Ticker(source, self, self, self.gate, lambda: NOW, self.sleep)
+
+    async def sleep(self, delay_s: float) -> None:
+        self.waited_s.append(delay_s)
 
 
 async def test_a_tick_for_a_broker_is_the_event_that_knative_sends() -> None:
@@ -88,6 +96,15 @@ async def test_a_condition_is_asked_and_kept() -> None:
 async def test_a_sink_that_is_down_ends_nothing() -> None:
     world = World(reachable=False)
     assert await world.ticker(UriDestination("http://127.0.0.1:9")).tick()
+    assert world.waited_s == [0.05, 0.1, 0.2, 0.4, 0.8]
+
+
+@pytest.mark.parametrize(("statuses", "sent"), [([503, 500, 202], 3), ([400], 1), ([404] * 9, 6)])
+async def test_a_tick_is_sent_again_where_that_can_help(statuses: list[int], sent: int) -> None:
+    world = World(statuses=statuses)
+    await world.ticker(UriDestination("http://127.0.0.1:9")).tick()
+    assert len(world.sent) == sent
+    assert len({headers["ce-id"] for _, headers, _ in world.sent}) == 1
 
 
 async def test_a_date_that_never_comes_ends_the_ticker() -> None:
