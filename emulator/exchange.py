@@ -1,5 +1,6 @@
 """What the platform adds to and takes from a request and its answer on the way to a function and back."""
 
+import random
 import time
 import uuid
 from collections.abc import Iterable
@@ -21,14 +22,16 @@ class CallHeaders:
         self.began_ns = time.time_ns()
         start = b"%d" % self.began_ns
         headers: list[Header] = scope["headers"]
-        named = _named_by_connection(headers)
         self._given = dict(headers)
-        self.forwarded = [each for each in headers if each[0] not in NOT_FORWARDED and each[0] not in named]
-        passed = {name for name, _ in self.forwarded}
+        kept_back = NOT_FORWARDED
+        if b"connection" in self._given:
+            kept_back = NOT_FORWARDED | _named_by_connection(headers)
+        self.forwarded = [each for each in headers if each[0] not in kept_back]
+        passed = self._given.keys() - kept_back
         self.forwarded.append((b"x-start-time", start))
         self.added: list[Header] = [(b"x-start-time", start)]
         if b"x-call-id" not in passed:
-            call_id = (b"x-call-id", str(uuid.uuid4()).encode())
+            call_id = (b"x-call-id", _call_id())
             self.forwarded.append(call_id)
             self.added.append(call_id)
         if b"x-forwarded-for" not in passed and scope.get("client"):
@@ -64,11 +67,18 @@ class CallHeaders:
 
 def end_to_end(headers: Iterable[Header]) -> list[Header]:
     """Without those that concern one connection only. Names must be in lower case."""
-    headers = tuple(headers)
-    named = _named_by_connection(headers)
-    return [(name, value) for name, value in headers if name not in HOP_BY_HOP and name not in named]
+    headers = list(headers)
+    kept_back = HOP_BY_HOP
+    if any(name == b"connection" for name, _ in headers):
+        kept_back = HOP_BY_HOP | _named_by_connection(headers)
+    return [each for each in headers if each[0] not in kept_back]
+
+
+def _call_id() -> bytes:
+    """Nobody has to guess it in vain, so it need not cost a trip to the kernel."""
+    return str(uuid.UUID(int=random.getrandbits(128), version=4)).encode()
 
 
 def _named_by_connection(headers: Iterable[Header]) -> frozenset[bytes]:
-    values = [value for name, value in headers if name == b"connection"]
-    return frozenset(part.strip().lower() for value in values for part in value.split(b",")) if values else frozenset()
+    values = (value for name, value in headers if name == b"connection")
+    return frozenset(part.strip().lower() for value in values for part in value.split(b","))
