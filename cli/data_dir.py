@@ -13,6 +13,8 @@ from shared.auth.keyed_hash import new_api_key
 SECRETS = ("event-signing-key", "caller-hash-key")
 # Given in the environment of `sluice up`; empty, as a secret, for an endpoint that asks for none.
 EMBEDDING_KEY, EMBEDDING_KEY_VARIABLE = "embedding-api-key", "EMBEDDING_API_KEY"
+# stack.yml asks for them too; here the platform's own servers are told by variables.
+ELSEWHERE = ("database-url", "redis-url")
 
 
 def prepare(data_dir: Path, given: Mapping[str, str] = os.environ) -> None:
@@ -20,6 +22,8 @@ def prepare(data_dir: Path, given: Mapping[str, str] = os.environ) -> None:
     make_folders(data_dir)
     for name in SECRETS:
         kept(data_dir / "secrets" / name, secrets.token_hex(32))
+    for name in ELSEWHERE:
+        kept(data_dir / "secrets" / name, "")
     path = data_dir / "secrets" / EMBEDDING_KEY
     if key := given.get(EMBEDDING_KEY_VARIABLE):
         _write_private(path, f"{key}\n")

@@ -25,6 +25,8 @@ COMMANDS = {
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",
     "emulate": "run the functions and triggers of any project, and nothing else",
+    "render": "write what each platform deploys, from one description",
+    "migrate": "bring a database to the schema of this version",
     "lint": "say what a real cluster would do to these manifests",
     "kpa": "what the Knative autoscaler decides for a load, tick by tick",
     "cesql": "what a CESQL expression is worth for an event",

@@ -1,4 +1,4 @@
-"""stack.yml, resource-classes.yml and triggers/ must tell one story."""
+"""stack.yml and triggers/ tell one story; what rendering refuses is in tests/rendering."""
 
 import re
 from pathlib import Path
@@ -11,17 +11,7 @@ from shared.contracts.registry import payload_class
 
 ROOT = Path(__file__).parent.parent
 STACK: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "stack.yml").read_text())["functions"]
-CLASSES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "resource-classes.yml").read_text())["classes"]
 MANIFESTS = [d for path in sorted((ROOT / "triggers").glob("*.yaml")) for d in yaml.safe_load_all(path.read_text())]
-
-
-@pytest.mark.parametrize("name", STACK)
-def test_a_function_has_what_its_class_says(name: str) -> None:
-    function = STACK[name]
-    resources = CLASSES[function["labels"]["dev.sluice.class"]]
-    assert function["limits"] == {"memory": f"{resources['memory_mib']}Mi", "cpu": f"{resources['cpu']}m"}
-    assert function["labels"]["com.openfaas.scale.min"] == str(resources["min_scale"])
-    assert function["labels"]["com.openfaas.scale.max"] == str(resources["max_scale"])
 
 
 @pytest.mark.parametrize("name", STACK)

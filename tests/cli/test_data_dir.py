@@ -22,7 +22,7 @@ def test_secrets_and_key_are_made_once_and_private(tmp_path: Path) -> None:
     data_dir.prepare(folder, {})
     assert made
     assert data_dir.api_key(folder) == (key, False)
-    assert set(before) == {"event-signing-key", "caller-hash-key", "embedding-api-key"}
+    assert set(before) == {*data_dir.SECRETS, data_dir.EMBEDDING_KEY, *data_dir.ELSEWHERE}
     assert before == {path.name: path.read_text() for path in (folder / "secrets").iterdir()}
     assert [len(before[name].strip()) for name in data_dir.SECRETS] == [64, 64]
     assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700

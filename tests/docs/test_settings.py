@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from shared.settings import IN_SECRETS
 from tests.docs.source import modules, rows, text_of
 
 READERS = ("text", "optional", "integer", "number", "flag", "choice", "networks", "table")
@@ -42,7 +43,8 @@ def _default(reader: str, call: ast.Call) -> object:
 
 def secrets() -> set[str]:
     calls = (call for module in modules("shared", "functions", "gateway") for call in module.calls())
-    return {name for method, call in calls if method == "secret" and call.args and (name := text_of(call.args[0]))}
+    asked = {name for method, call in calls if method == "secret" and call.args and (name := text_of(call.args[0]))}
+    return asked | set(IN_SECRETS.values())
 
 
 def listed() -> dict[str, list[str]]:

@@ -1,12 +1,18 @@
 """Migrations end in one schema, whoever runs them and however often."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import asyncpg
+import pytest
 
+from shared.errors import Unavailable
 from shared.store.migrate import migrate, migrations
 from tests import postgres
+from tests.local_http import closed_port
 
 SNAPSHOT = Path(__file__).parent / "schema.txt"
 DESCRIBE = """
@@ -58,6 +64,32 @@ async def test_many_may_migrate_an_empty_database_at_once(postgres_server: str) 
         assert await schema_of(dsn) == SNAPSHOT.read_text().splitlines()
     finally:
         postgres.drop(postgres_server, dsn)
+
+
+async def test_a_dry_run_says_what_it_would_do_and_does_nothing(postgres_server: str) -> None:
+    dsn = postgres.create(postgres_server, template="template0")
+    try:
+        everything = [version for version, _ in migrations()]
+        assert await migrate(dsn, dry_run=True) == everything
+        assert await schema_of(dsn) == []
+        assert await migrate(dsn) == everything
+        assert await migrate(dsn, dry_run=True) == []
+    finally:
+        postgres.drop(postgres_server, dsn)
+
+
+def test_the_command_says_what_it_did(database: str) -> None:
+    variables = {**os.environ, "DATABASE_URL": database}
+    for words in (["-m", "shared.store.migrate"], ["-m", "cli.main", "migrate", "--dry-run"]):
+        ended = subprocess.run(
+            [sys.executable, *words], env=variables, capture_output=True, text=True, check=True, timeout=60
+        )
+        assert ended.stdout == "the schema is up to date\n"
+
+
+async def test_a_database_that_does_not_answer_is_one_sentence() -> None:
+    with pytest.raises(Unavailable, match="Postgres does not answer"):
+        await migrate(f"postgresql://127.0.0.1:{closed_port()}/none")
 
 
 def test_versions_are_counted_without_gaps() -> None:

@@ -1,0 +1,1 @@
+"""From one description to what each platform takes: pure functions from records to manifests."""
