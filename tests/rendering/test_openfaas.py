@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emulator.lint.findings import Edition
 from emulator.lint.rules import lint
+from emulator.openfaas.community import Edition
 from rendering import openfaas
 from tests.rendering.world import ROOT, ours
 
