@@ -32,6 +32,7 @@ PASSED_ON = (
     "SEARCH_",
     "SYNC_TIMEOUT_SECONDS",
     "VECTOR_",
+    "WEBHOOK_",
     "WAKE_UP_SECONDS",
     "WORKER_",
     "XDG_CACHE_HOME",

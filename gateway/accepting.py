@@ -15,12 +15,13 @@ from gateway.resources import Resources
 from gateway.submission import JOBS, Submission, distinct_urls
 from gateway.views import Accepted, Skipped
 from shared.contracts.envelope import to_event
-from shared.contracts.jobs import JobSubmitted
-from shared.errors import InvalidInput
+from shared.contracts.jobs import JobSubmitted, Webhook
+from shared.errors import InvalidInput, StageFailure
 from shared.events.ids import derived_id
 from shared.objects import submission_folder
+from shared.outbound.addresses import Guard
 from shared.store import reads
-from shared.urls import normalise
+from shared.urls import host_and_port, normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Asked:
     corpus: str
     text: str | None = None
     title: str | None = None
+    webhook: Webhook | None = None
     announced: bool = True
     request_sha256: str | None = None
     skipped: Sequence[FieldError] | None = None
@@ -44,7 +46,7 @@ def fingerprint(body: BaseModel) -> str:
     return hashlib.sha256(json.dumps(body.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
-async def read(submission: Submission, *, request_sha256: str | None = None) -> Asked:
+async def read(submission: Submission, guard: Guard, *, request_sha256: str | None = None) -> Asked:
     """Raises `InvalidFields` and `InvalidInput`; nothing is stored yet."""
     urls, errors = await asyncio.to_thread(
         distinct_urls, submission.entries(), normalise, skip_invalid=submission.skip_invalid
@@ -52,6 +54,7 @@ async def read(submission: Submission, *, request_sha256: str | None = None) -> 
     return Asked(
         urls=urls,
         corpus=submission.corpus,
+        webhook=_reachable(submission.webhook, guard),
         request_sha256=request_sha256,
         skipped=errors if submission.skip_invalid else None,
     )
@@ -88,6 +91,7 @@ async def accept(
         count=len(asked.urls),
         text=text,
         title=_storable(asked.title),
+        webhook=asked.webhook,
         announced=asked.announced,
         request_sha256=asked.request_sha256,
     )
@@ -108,6 +112,18 @@ async def _check_same(asked: Asked, caller_id: str, job_id: UUID, resources: Res
             "this key or job_id was used before, for another request: take a new one",
             field="Idempotency-Key",
         )
+
+
+def _reachable(webhook: Webhook | None, guard: Guard) -> Webhook | None:
+    """With its URL normalised, and refused here as far as its name alone tells; its addresses are checked later."""
+    if webhook is None:
+        return None
+    try:
+        url = normalise(webhook.url)
+        guard.check_name(*host_and_port(url))
+    except (InvalidInput, StageFailure) as error:
+        raise InvalidInput("webhook_url_invalid", f"webhook.url: {error.message}", field="webhook.url") from None
+    return webhook.model_copy(update={"url": url})
 
 
 def _encoded(text: str) -> bytes:

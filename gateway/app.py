@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Security
 from starlette.types import ASGIApp, Lifespan
 
-from gateway import documents, events, health, http_triggers, jobs, search, stages
+from gateway import corpora, documents, events, health, http_triggers, jobs, search, stages, webhooks
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
 from gateway.metrics import Metrics
@@ -21,6 +21,7 @@ from gateway.submission import JOBS
 from shared.auth.access import Access
 
 TRIGGERS = Path(__file__).parents[1] / "triggers"
+CORPORA, WEBHOOKS = "/api/corpora", "/api/webhooks"
 SUBMISSION_BYTES = 16 * 1024 * 1024
 
 
@@ -56,6 +57,15 @@ ROUTES = (
     Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
     Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202),
     Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5),
+    Route("GET", CORPORA, corpora.list_corpora),
+    Route("GET", CORPORA + "/{corpus}", corpora.show),
+    Route("GET", CORPORA + "/{corpus}/export", corpora.export, cost=20),
+    Route("DELETE", CORPORA + "/{corpus}", corpora.delete, cost=5),
+    Route("GET", corpora.DELETIONS, corpora.list_deletions),
+    Route("GET", corpora.DELETIONS + "/{deletion_id}", corpora.show_deletion),
+    Route("GET", WEBHOOKS + "/deliveries", webhooks.list_deliveries),
+    Route("POST", WEBHOOKS + "/deliveries/{delivery_id}/redeliver", webhooks.redeliver, 202),
+    Route("GET", WEBHOOKS + "/secret", webhooks.secret),
     Route("POST", "/api/embedding/search", search.search, access="read", cost=2),
     Route("POST", "/events", events.receive, 202, cost=5),
     Route("GET", "/health", health.health, public=True),

@@ -20,6 +20,7 @@ from shared.errors import InvalidInput, TooLarge
 from shared.events.codec import decode, decode_batch, is_batch
 from shared.events.event import CloudEvent
 from shared.events.ids import derived_id
+from shared.outbound.addresses import Guard
 
 URLS_SUBMITTED = "dev.sluice.urls.submitted.v1"
 MAX_BATCH = 100
@@ -39,10 +40,11 @@ async def receive(request: Request, caller: Caller, resources: Opened) -> Respon
         raise
     except InvalidInput as error:
         return of_error(request, error, 400)
+    guard = resources.settings.webhook_guard
     if single is not None:
-        accepted = await _take(single, await read(_submission(single)), caller.caller_id, resources)
+        accepted = await _take(single, await read(_submission(single), guard), caller.caller_id, resources)
         return Response(status_code=202, headers={"Location": accepted.links["self"]})
-    jobs = [await _take(event, asked, caller.caller_id, resources) for event, asked in await _read(batch or [])]
+    jobs = [await _take(event, asked, caller.caller_id, resources) for event, asked in await _read(batch or [], guard)]
     return JSONResponse(AcceptedBatch(jobs=jobs).model_dump(mode="json"), 202)
 
 
@@ -53,14 +55,14 @@ async def _take(event: CloudEvent, asked: Asked, caller_id: str, resources: Reso
     return answer(asked, job_id)
 
 
-async def _read(batch: Sequence[CloudEvent]) -> list[tuple[CloudEvent, Asked]]:
+async def _read(batch: Sequence[CloudEvent], guard: Guard) -> list[tuple[CloudEvent, Asked]]:
     """Raises `InvalidFields` that names everything at fault in any event."""
     if not 0 < len(batch) <= MAX_BATCH:
         raise InvalidInput("event_batch", f"a batch has 1 to {MAX_BATCH} events", field="batch")
     good, errors = [], []
     for place, event in enumerate(batch):
         try:
-            good.append((event, await read(_submission(event))))
+            good.append((event, await read(_submission(event), guard)))
         except InvalidFields as error:
             errors += [FieldError(f"[{place}].{one.field}", one.code, one.message) for one in error.errors]
         except InvalidInput as error:

@@ -41,7 +41,7 @@ async def submit(
     if idempotency_key is not None:
         job_id = UUID(derived_id(caller.caller_id, "idempotency", idempotency_key))
         request_sha256 = fingerprint(body)
-    asked = await read(body, request_sha256=request_sha256)
+    asked = await read(body, resources.settings.webhook_guard, request_sha256=request_sha256)
     await accept(asked, caller.caller_id, job_id, resources)
     accepted = answer(asked, job_id)
     response.headers["Location"] = accepted.links["self"]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.auth.membership import MembershipSettings
+from shared.outbound.addresses import Guard
 from shared.ratelimit.settings import LimitSettings
 from shared.settings import Environment
 
@@ -25,6 +26,7 @@ class Settings:
     event_timeout_s: float = 20.0
     max_queue_depth: int = 1000
     triggers_dir: Path = Path("triggers")
+    webhook_guard: Guard = field(default_factory=Guard)
 
     @classmethod
     def read(cls, env: Environment) -> "Settings":
@@ -41,4 +43,5 @@ class Settings:
             sync_timeout_s=env.number("SYNC_TIMEOUT_SECONDS", 30.0, minimum=0.1),
             max_queue_depth=env.integer("MAX_QUEUE_DEPTH", 1000),
             triggers_dir=Path(env.text("TRIGGERS_DIR", "triggers")),
+            webhook_guard=Guard(env.networks("WEBHOOK_ALLOW_NETWORKS")),
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.problems import FieldError, InvalidFields
-from shared.contracts.jobs import CorpusName
+from shared.contracts.jobs import CorpusName, Webhook
 from shared.errors import InvalidInput
 
 JOBS = "/api/orchestrator/jobs"
@@ -17,6 +17,7 @@ class Submission(BaseModel):
     """URLs to index, as `url` or `urls`, into a corpus that is made when it is new.
 
     With `skip_invalid` the URLs that are not acceptable are named and left out; otherwise one of them refuses all.
+    `webhook` hears of the job's end.
     """
 
     model_config = ConfigDict(
@@ -32,6 +33,7 @@ class Submission(BaseModel):
     urls: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_URLS)] = None
     corpus: CorpusName = "default"
     skip_invalid: bool = False
+    webhook: Webhook | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

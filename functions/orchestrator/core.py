@@ -1,12 +1,17 @@
-"""What a submission's URL list says, and what a dead letter means for its document. No I/O."""
+"""What a submission's URL list says, what a dead letter means for its document, and when a webhook is tried again."""
 
 import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from shared.contracts.payload import Payload
 from shared.contracts.stages import ChunkRequested, StageFailed
 from shared.errors import InvalidInput
+from shared.store.webhooks import Outcome
 
 MAX_URL_CHARS = 2048
+MAX_TRIES = 10
+FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 3600.0
 
 
 def read_urls(content: bytes, count: int) -> list[str]:
@@ -34,6 +39,30 @@ def undelivered(payload: Payload) -> StageFailed | None:
         kind="transient",
         code="not_delivered",
         message="the chunk function took the request in none of the broker's tries",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a webhook's receiver said; `error` when it said nothing. `final`: asking again cannot help."""
+
+    status: int | None = None
+    error: str | None = None
+    final: bool = False
+
+
+def outcome_of(answered: Answered, attempt: int, seconds: float, now: datetime, jitter: float) -> Outcome:
+    """Any 2xx is a delivery. 410 Gone and an address that may not be reached end it; everything else is tried again,
+    ten times in all, over about four hours."""
+    status, rounded = answered.status, round(seconds, 3)
+    if status is not None and 200 <= status < 300:
+        return Outcome(delivered=True, seconds=rounded, status=status)
+    error = answered.error or f"answered {status}"
+    if answered.final or status == 410 or attempt >= MAX_TRIES:
+        return Outcome(delivered=False, seconds=rounded, status=status, error=error)
+    wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 3.0 ** (attempt - 1)) * (0.5 + jitter / 2)
+    return Outcome(
+        delivered=False, seconds=rounded, status=status, error=error, next_at=now + timedelta(seconds=wait_s)
     )
 
 

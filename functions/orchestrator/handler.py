@@ -9,10 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from functions.orchestrator.core import read_urls, undelivered
+from functions.orchestrator.deleting import Deleter
+from functions.orchestrator.hooks import WebhookSender
 from functions.orchestrator.marker import Marker
 from functions.orchestrator.tidying import Tidier
 from shared.contracts.envelope import from_event, to_event
-from shared.contracts.jobs import JobSubmitted
+from shared.contracts.jobs import CorpusDeleteRequested, JobSubmitted, WebhookRedeliveryRequested
 from shared.contracts.payload import ObjectRef, Payload
 from shared.contracts.ports import EventSink
 from shared.contracts.stages import ChunkRequested, PipelineTick
@@ -23,6 +25,7 @@ from shared.objects import ObjectStore
 from shared.pipeline.policy import Policy
 from shared.runtime.function import Answer
 from shared.runtime.http import HttpRequest, HttpResponse
+from shared.store import deletions, webhooks
 from shared.store.audit import add_dead_letter
 from shared.store.removals import still_there
 from shared.store.store import Store
@@ -47,6 +50,8 @@ class Desk:
     store: Store
     objects: ObjectStore
     tidier: Tidier
+    deleter: Deleter
+    webhooks: WebhookSender
     sink: EventSink
     marker: Marker
     signer: "Signer"
@@ -81,8 +86,20 @@ async def advanced(payload: Payload, desk: Desk, event: CloudEvent) -> Answer | 
 async def ticked(_payload: PipelineTick, desk: Desk, _event: CloudEvent) -> None:
     swept = await sweep(desk.store, desk.clock(), desk.policy, every_s=SWEEP_EVERY_S)
     await _publish(desk, swept.events)
+    await desk.webhooks.send_due()
+    await desk.deleter.go_on()
     if await take_turn(desk.store, "objects", TIDY_EVERY_S, desk.clock()):
         await desk.tidier.tidy(desk.clock())
+
+
+async def corpus_unwanted(payload: CorpusDeleteRequested, desk: Desk, event: CloudEvent) -> None:
+    await deletions.begin(desk.store, event, payload, desk.clock())
+    await desk.deleter.remove(payload.deletion_id)
+
+
+async def webhook_wanted_again(payload: WebhookRedeliveryRequested, desk: Desk, event: CloudEvent) -> None:
+    """It leaves with the next tick, which it makes due."""
+    await webhooks.redeliver(desk.store, event, payload, desk.clock())
 
 
 async def dead_letter(request: HttpRequest, desk: Desk) -> HttpResponse:

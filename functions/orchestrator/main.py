@@ -2,18 +2,36 @@
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from functions.orchestrator.handler import Desk, advanced, dead_letter, submitted, ticked
+from functions.orchestrator.deleting import Deleter
+from functions.orchestrator.handler import (
+    Desk,
+    advanced,
+    corpus_unwanted,
+    dead_letter,
+    submitted,
+    ticked,
+    webhook_wanted_again,
+)
+from functions.orchestrator.hooks import WebhookSender
 from functions.orchestrator.marker import Marker
 from functions.orchestrator.tidying import Tidier
-from shared.contracts.jobs import JobCancelRequested, JobReplayRequested, JobSubmitted
+from shared.contracts.jobs import (
+    CorpusDeleteRequested,
+    JobCancelRequested,
+    JobReplayRequested,
+    JobSubmitted,
+    WebhookRedeliveryRequested,
+)
 from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentScraped, PipelineTick, StageFailed
 from shared.events.signing import Signer
+from shared.events.webhooks import WebhookSigner
 from shared.objects import ObjectStore
+from shared.outbound.addresses import Guard
 from shared.pipeline.policy import Policy
 from shared.publish.open import SinkSettings, open_sink
 from shared.publish.sink import OpenSink
@@ -25,6 +43,9 @@ from shared.store.outbox import mark_published
 from shared.store.store import Store
 from shared.store.submit import CorpusDefaults
 
+# After so many leases no worker has anything of a deleted corpus in hand.
+STRAGGLE_LEASES = 2
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,6 +56,8 @@ class Settings:
     object_store_url: str
     defaults: CorpusDefaults
     policy: Policy
+    lease_s: float
+    webhook_guard: Guard
     object_keep: timedelta
     sink: SinkSettings
     limits: Limits
@@ -42,12 +65,15 @@ class Settings:
 
     @classmethod
     def read(cls, env: Environment) -> "Settings":
+        lease_s = env.number("LEASE_SECONDS", 60.0, minimum=1.0)
         return cls(
             database_url=env.text("DATABASE_URL"),
             pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),
             object_store_url=env.text("OBJECT_STORE_URL"),
             defaults=read_defaults(env),
-            policy=Policy.of(env.integer("MAX_ATTEMPTS", 4, minimum=1), env.number("LEASE_SECONDS", 60.0, minimum=1.0)),
+            policy=Policy.of(env.integer("MAX_ATTEMPTS", 4, minimum=1), lease_s),
+            lease_s=lease_s,
+            webhook_guard=Guard(env.networks("WEBHOOK_ALLOW_NETWORKS")),
             object_keep=timedelta(hours=env.number("OBJECT_KEEP_HOURS", 24.0, minimum=1.0)),
             sink=SinkSettings.read(env),
             limits=Limits.read(env),
@@ -82,6 +108,8 @@ def wire(variables: Mapping[str, str]) -> Function[Desk]:
             JobSubmitted: submitted,
             PipelineTick: ticked,
             **dict.fromkeys((*reports, JobCancelRequested, JobReplayRequested), advanced),
+            CorpusDeleteRequested: corpus_unwanted,
+            WebhookRedeliveryRequested: webhook_wanted_again,
         },
         routes={("POST", "/dead-letters"): dead_letter},
         signer=signer,
@@ -96,11 +124,29 @@ async def _open(
     settings: Settings, variables: Mapping[str, str], sink: OpenSink, signer: Signer
 ) -> AsyncIterator[Desk]:
     objects = ObjectStore.open(settings.object_store_url, variables)
-    async with await Store.open(settings.database_url, pool_size=settings.pool_size) as store:
+    async with (
+        AsyncExitStack() as stack,
+        await Store.open(settings.database_url, pool_size=settings.pool_size) as store,
+    ):
         marker = Marker(lambda ids: mark_published(store, ids, _now()))
         try:
             tidier = Tidier(store, objects, settings.object_keep)
-            yield Desk(store, objects, tidier, sink, marker, signer, settings.defaults, settings.policy, _now)
+            deleter = Deleter(store, objects, STRAGGLE_LEASES * settings.lease_s, _now)
+            hooks = WebhookSigner.from_secret(settings.signing_key)
+            sender = WebhookSender(store, settings.webhook_guard, hooks, _now, stack)
+            yield Desk(
+                store=store,
+                objects=objects,
+                tidier=tidier,
+                deleter=deleter,
+                webhooks=sender,
+                sink=sink,
+                marker=marker,
+                signer=signer,
+                defaults=settings.defaults,
+                policy=settings.policy,
+                clock=_now,
+            )
         finally:
             await marker.close()
             await sink.close()

@@ -40,10 +40,10 @@ class Tidier:
 
     async def _corpus(self, corpus_id: UUID, now: datetime) -> None:
         before = now - self.keep
-        async for batch in _batches(self.objects.older(f"corpora/{corpus_id}/{URLS}/", before)):
+        async for batch in batches(self.objects.older(f"corpora/{corpus_id}/{URLS}/", before)):
             await self.objects.delete(batch)
         for kind in MADE_BY_STAGES:
-            async for batch in _batches(self.objects.older(f"corpora/{corpus_id}/{kind}/", before)):
+            async for batch in batches(self.objects.older(f"corpora/{corpus_id}/{kind}/", before)):
                 await self._remove_unreferenced(corpus_id, batch, now)
 
     async def _remove_unreferenced(self, corpus_id: UUID, keys: list[str], now: datetime) -> None:
@@ -59,7 +59,8 @@ class Tidier:
         return stored_at is not None and stored_at < now - self.keep
 
 
-async def _batches(keys: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+async def batches(keys: AsyncIterator[str]) -> AsyncIterator[list[str]]:
+    """A hundred at a time."""
     batch: list[str] = []
     async for key in keys:
         batch.append(key)

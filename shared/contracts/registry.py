@@ -14,6 +14,8 @@ MODELS = {
     "dev.sluice.job.failed.v1": "jobs:JobFailed",
     "dev.sluice.job.cancelled.v1": "jobs:JobCancelled",
     "dev.sluice.document.indexed.v1": "jobs:DocumentIndexed",
+    "dev.sluice.corpus.delete_requested.v1": "jobs:CorpusDeleteRequested",
+    "dev.sluice.webhook.redelivery_requested.v1": "jobs:WebhookRedeliveryRequested",
     "dev.sluice.scrape.requested.v1": "stages:ScrapeRequested",
     "dev.sluice.document.scraped.v1": "stages:DocumentScraped",
     "dev.sluice.chunk.requested.v1": "stages:ChunkRequested",

@@ -17,6 +17,7 @@ _KEPT: Final = {
     "trim_dead_letters": timedelta(days=30),
     "trim_audit": timedelta(days=90),
     "trim_removals": timedelta(days=3),
+    "trim_webhooks": timedelta(days=30),
 }
 
 
@@ -29,3 +30,9 @@ async def fold_tallies(store: Store) -> None:
     """Replaces the appended counts of busy jobs by their sums. Readers see the same totals before and after."""
     for row in await store.fetch(_SQL["long_tallies"], _LONG_TALLY):
         await store.fetch(load("jobs")["fold"], row["id"])
+
+
+async def fold_corpora(store: Store) -> None:
+    """The same for what corpora hold."""
+    for row in await store.fetch(_SQL["long_corpora"], _LONG_TALLY):
+        await store.fetch(_SQL["fold_corpus"], row["id"])

@@ -7,7 +7,7 @@ from typing import Final
 from shared.contracts.stages import EmbedRequested, ScrapeRequested
 from shared.events.event import CloudEvent
 from shared.pipeline.policy import PATIENT, Policy
-from shared.store.housekeeping import fold_tallies, trim
+from shared.store.housekeeping import fold_corpora, fold_tallies, trim
 from shared.store.jobs import end_job
 from shared.store.nudges import expire, nudge
 from shared.store.outbox import take_overdue
@@ -50,6 +50,7 @@ async def _sweep(store: Store, now: datetime, policy: Policy) -> Swept:
     woken = await _wake(store, now)
     await fold_tallies(store)
     if await take_turn(store, "trim", _TRIM_EVERY_S, now):
+        await fold_corpora(store)
         await trim(store, now)
     return Swept(expired, len(nudged), len(ended), [*relayed, *nudged, *ended, *woken])
 

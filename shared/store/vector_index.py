@@ -31,10 +31,22 @@ async def ensure_index(store: Store, corpus_id: UUID, now: datetime, threshold: 
     return True
 
 
+async def drop_index(store: Store, corpus_id: UUID) -> None:
+    """None is fine. Waits for those who search by it."""
+    row = await store.fetch_row(load("vector_index")["drop_statement"], _name(corpus_id))
+    assert row is not None
+    with translated():
+        await store.pool.execute(row[0], timeout=BUILD_TIMEOUT_S)
+
+
+def _name(corpus_id: UUID) -> str:
+    return f"chunks_near_{corpus_id.hex}"
+
+
 async def _build(store: Store, corpus_id: UUID, model: str, dimension: int) -> None:
     """An index that an earlier builder left half-done is dropped first. Neither can run inside a transaction."""
-    name = f"chunks_near_{corpus_id.hex}"
-    texts = await store.fetch_row(load("vector_index")["statements"], name, dimension, corpus_id, model)
+    sql = load("vector_index")["statements"]
+    texts = await store.fetch_row(sql, _name(corpus_id), dimension, corpus_id, model)
     assert texts is not None
     with translated():
         await store.pool.execute(texts["drop_old"], timeout=BUILD_TIMEOUT_S)

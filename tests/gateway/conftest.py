@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,21 +15,22 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from functions.orchestrator import main as orchestrator
 from gateway.app import create_app
 from gateway.settings import Settings
 from shared.auth.membership import MembershipSettings
-from shared.contracts.envelope import from_event
-from shared.contracts.jobs import JobSubmitted
+from shared.contracts.envelope import from_event, to_event
 from shared.contracts.payload import Payload
-from shared.events.codec import decode
+from shared.contracts.stages import PipelineTick
+from shared.events.codec import decode, encode_binary
 from shared.events.event import CloudEvent
 from shared.events.signing import Signer
-from shared.objects import ObjectStore
+from shared.outbound.addresses import Guard
+from shared.runtime.app import FunctionApp
+from shared.runtime.resources import Resources
 from shared.store.store import Store
-from shared.store.submit import submit_job, submit_text
-from shared.store.transitions import apply
 from tests.local_http import asgi, serving
-from tests.shared.store.world import DEFAULTS
+from tests.shared.store.world import World as Pipeline
 
 ROOT = Path(__file__).parents[2]
 SIGNING_KEY = b"a signing key for tests"
@@ -39,7 +41,7 @@ ALICE, BOB = "a" * 64, "b" * 64
 class Behind:
     """Membership, the orchestrator and the stages, as the gateway sees them. `broken` names those that answer 503.
 
-    `orchestrator` does what the real one would do about an event.
+    `orchestrator` is the address of a real one, if there is any.
     """
 
     keys: dict[str, str] = field(default_factory=lambda: {"slk_alice-key": ALICE, "slk_bob-key": BOB})
@@ -49,8 +51,10 @@ class Behind:
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
     stage_answer: Callable[[], Awaitable[Response]] = field(default_factory=lambda: _answering({"done": True}))
     broken: set[str] = field(default_factory=set)
+    published: list[CloudEvent] = field(default_factory=list)
     scopes: list[str] = field(default_factory=lambda: ["read", "write"])
-    orchestrator: Callable[[CloudEvent, Payload], Awaitable[None]] | None = None
+    orchestrator: str | None = None
+    url: str = ""
 
     async def __call__(self, request: Request) -> Response:
         name = request.url.path.split("/")[2]
@@ -64,6 +68,9 @@ class Behind:
         if name == "search":
             self.searches.append((key, await request.json()))
             return self.search_answer
+        if name == "broker":
+            self.published.append(decode(request.scope["headers"], await request.body()))
+            return Response(status_code=202)
         if name != "orchestrator":
             self.calls.append((name, key, await request.json()))
             return await self.stage_answer()
@@ -71,9 +78,11 @@ class Behind:
         event = decode(request.scope["headers"], await request.body())
         Signer([SIGNING_KEY]).verify(event)
         self.events.append((event.id, from_event(event)))
-        if self.orchestrator is not None:
-            await self.orchestrator(event, self.events[-1][1])
-        return Response(status_code=204)
+        if self.orchestrator is None:
+            return Response(status_code=204)
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            said = await client.post(self.orchestrator, headers=request.headers.raw, content=await request.body())
+        return Response(status_code=said.status_code)
 
 
 def _answering(body: dict[str, Any]) -> Callable[[], Awaitable[Response]]:
@@ -83,21 +92,28 @@ def _answering(body: dict[str, Any]) -> Callable[[], Awaitable[Response]]:
     return answer
 
 
-async def pipeline(store: Store, objects: Path) -> Callable[[CloudEvent, Payload], Awaitable[None]]:
-    """What the orchestrator does with events of jobs, in this process."""
-    kept = ObjectStore.open(f"file://{objects}", {})
-
-    async def apply_event(event: CloudEvent, payload: Payload) -> None:
-        now = datetime.now(UTC)
-        if not isinstance(payload, JobSubmitted):
-            await apply(store, event, payload, now)
-        elif payload.text is not None:
-            await submit_text(store, event, payload, "https://example.org/", payload.text, DEFAULTS, now)
-        else:
-            urls = json.loads(await kept.get(payload.urls))
-            await submit_job(store, event, payload, urls, DEFAULTS, now)
-
-    return apply_event
+@asynccontextmanager
+async def orchestrator_on(database: str, folder: Path, broker: str) -> AsyncIterator[str]:
+    """The real one, over HTTP. It may send webhooks to this machine."""
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    (secrets / "event-signing-key").write_bytes(SIGNING_KEY)
+    function = orchestrator.wire(
+        {
+            "SECRETS_DIR": str(secrets),
+            "DATABASE_URL": database,
+            "OBJECT_STORE_URL": f"file://{folder}/objects",
+            "BROKER_URL": broker,
+            "EMBEDDING_MODEL": "a-model",
+            "EMBEDDING_DIMENSION": "3",
+            "SCRAPE_DOMAIN_DELAY_SECONDS": "0",
+            "WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
+        }
+    )
+    resources = Resources(function.open)
+    async with serving(FunctionApp(function, resources)) as address:
+        yield address
+    await resources.close()
 
 
 @dataclass
@@ -106,10 +122,25 @@ class World:
     behind: Behind
     objects: Path
     client: httpx.AsyncClient
+    database: str
+    stack: AsyncExitStack
 
     async def works(self) -> None:
-        """From now on the orchestrator does its part."""
-        self.behind.orchestrator = await pipeline(self.store, self.objects)
+        """From now on there is an orchestrator."""
+        opened = orchestrator_on(self.database, self.objects.parent, f"{self.behind.url}/function/broker")
+        self.behind.orchestrator = await self.stack.enter_async_context(opened)
+
+    async def tick(self) -> None:
+        event = to_event(PipelineTick(), source="/ping", cause=None, time=datetime.now(UTC))
+        headers, body = encode_binary(event)
+        assert self.behind.orchestrator is not None
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            assert (await client.post(self.behind.orchestrator, headers=headers, content=body)).status_code == 204
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Workers and stages, by hand."""
+        return Pipeline(self.store, now=datetime.now(UTC))
 
     def as_bob(self) -> dict[str, str]:
         return {"X-API-Key": "slk_bob-key"}
@@ -120,6 +151,7 @@ async def gateway_on(database: str, folder: Path, **changed: Any) -> AsyncIterat
     """A gateway on a database, and a client with Alice's key."""
     behind = Behind()
     async with serving(asgi(behind)) as url:
+        behind.url = url
         settings = replace(
             Settings(
                 database_url=database,
@@ -142,8 +174,11 @@ async def gateway_on(database: str, folder: Path, **changed: Any) -> AsyncIterat
 
 @pytest.fixture
 async def world(database: str, store: Store, tmp_path: Path) -> AsyncIterator[World]:
-    async with gateway_on(database, tmp_path) as (behind, client):
-        yield World(store, behind, tmp_path / "objects", client)
+    async with AsyncExitStack() as stack:
+        behind, client = await stack.enter_async_context(
+            gateway_on(database, tmp_path, webhook_guard=Guard((ip_network("127.0.0.0/8"),)))
+        )
+        yield World(store, behind, tmp_path / "objects", client, database, stack)
 
 
 async def insert_job(store: Store, caller_id: str, states: list[str], *, status: str = "running") -> UUID:

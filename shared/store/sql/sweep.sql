@@ -30,6 +30,16 @@ WHERE j.state IN ('accepted', 'running')
 AND (SELECT count(*) FROM (SELECT 1 FROM job_deltas d WHERE d.job_id = j.id LIMIT $1) few) >= $1
 LIMIT 20;
 
+-- name: long_corpora
+-- Found by their length alone: a corpus that nothing is added to has one row.
+SELECT corpus_id AS id FROM corpus_deltas GROUP BY corpus_id HAVING count(*) >= $1 LIMIT 20;
+
+-- name: fold_corpus
+WITH gone AS (
+    DELETE FROM corpus_deltas WHERE corpus_id = $1 RETURNING pages, chunks, tokens
+)
+INSERT INTO corpus_deltas SELECT $1, sum(pages), sum(chunks), sum(tokens) FROM gone HAVING count(*) > 0;
+
 -- name: trim_inbox
 DELETE FROM inbox WHERE (source, id) IN (SELECT source, id FROM inbox WHERE received_at < $1 ORDER BY received_at LIMIT $2);
 
@@ -49,3 +59,8 @@ DELETE FROM removals WHERE key IN (SELECT key FROM removals WHERE marked_at < $1
 
 -- name: trim_audit
 DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2);
+
+-- name: trim_webhooks
+DELETE FROM webhook_deliveries WHERE id IN (
+    SELECT id FROM webhook_deliveries WHERE created_at < $1 AND next_at IS NULL ORDER BY created_at LIMIT $2
+);

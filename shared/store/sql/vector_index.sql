@@ -8,6 +8,9 @@ WHERE id = $1
     AND (SELECT coalesce(sum(d.chunks), 0) FROM corpus_deltas d WHERE d.corpus_id = $1) >= $5
 RETURNING model, dimension;
 
+-- name: drop_statement
+SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %I', $1::text);
+
 -- name: statements
 SELECT format('DROP INDEX CONCURRENTLY IF EXISTS %I', $1::text) AS drop_old,
     format(

@@ -1,0 +1,98 @@
+"""Sends webhooks that are due: signed, guarded, a few at a time. Who does not answer is asked again, later."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from functions.orchestrator.core import Answered, outcome_of
+from shared.errors import SluiceError
+from shared.events.codec import STRUCTURED
+from shared.events.webhooks import WebhookSigner
+from shared.outbound.addresses import Guard
+from shared.store import webhooks
+from shared.store.store import Store
+from shared.store.webhooks import Delivery
+
+if TYPE_CHECKING:
+    import httpx
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = "Sluice-Webhooks/1"
+AT_ONCE = 10
+ANSWER_S = 10.0
+LONGEST_S = 25.0
+# Longer than a whole round: nobody else takes a delivery that is being tried.
+HOLD_S = 60.0
+
+
+@dataclass
+class WebhookSender:
+    """The client opens with the first delivery: most orchestrators never send any."""
+
+    store: Store
+    guard: Guard
+    signer: WebhookSigner
+    clock: Callable[[], datetime]
+    stack: AsyncExitStack
+    jitter: Callable[[], float] = random.random
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    client: "httpx.AsyncClient | None" = None
+
+    async def send_due(self) -> None:
+        """Until none is due, or its time is over: then the next tick goes on."""
+        until = time.monotonic() + LONGEST_S - ANSWER_S
+        while time.monotonic() < until:
+            due = await webhooks.take_due(self.store, self.clock(), AT_ONCE, HOLD_S)
+            if not due:
+                return
+            await asyncio.gather(*map(self._try, due))
+
+    async def _try(self, delivery: Delivery) -> None:
+        started = time.monotonic()
+        answered = await self._post(delivery)
+        now = self.clock()
+        outcome = outcome_of(answered, delivery.attempt, time.monotonic() - started, now, self.jitter())
+        await webhooks.record(self.store, delivery, outcome, now)
+
+    async def _post(self, delivery: Delivery) -> Answered:
+        import httpx  # noqa: PLC0415
+
+        body = delivery.event.encode()
+        headers = self.signer.headers(delivery.caller_id, str(delivery.id), int(self.clock().timestamp()), body)
+        headers |= {"Content-Type": STRUCTURED, "User-Agent": USER_AGENT}
+        client = await self._open()
+        try:
+            # Nobody reads what they answer: the status says it all.
+            async with (
+                asyncio.timeout(ANSWER_S),
+                client.stream("POST", delivery.url, content=body, headers=headers) as response,
+            ):
+                return Answered(status=response.status_code)
+        except SluiceError as exc:
+            return Answered(error=exc.code, final=not exc.retryable)
+        except (TimeoutError, httpx.TimeoutException):
+            return Answered(error="timeout")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
+            return Answered(error=type(exc).__name__)
+        except Exception:
+            log.exception("webhook not sent", extra={"delivery_id": str(delivery.id)})
+            return Answered(error="internal_error")
+
+    async def _open(self) -> "httpx.AsyncClient":
+        import httpx  # noqa: PLC0415
+
+        from shared.outbound.network import open_client  # noqa: PLC0415
+
+        async with self.opening:
+            if self.client is None:
+                tls = await asyncio.to_thread(httpx.create_ssl_context)
+                opened = open_client(self.guard, tls=tls, user_agent=USER_AGENT, connections=AT_ONCE)
+                self.client = await self.stack.enter_async_context(opened)
+            return self.client
