@@ -25,6 +25,7 @@ COMMANDS = {
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",
     "emulate": "run the functions and triggers of any project, and nothing else",
+    "fault": "make calls and events of a running platform fail, and stop doing so",
     "render": "write what each platform deploys, from one description",
     "migrate": "bring a database to the schema of this version",
     "lint": "say what a real cluster would do to these manifests",

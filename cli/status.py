@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from cli import running, target
+from cli.fault import in_words
 from cli.text import clean, plural
 
 _WAITING = re.compile(r'^sluice_ready_documents\{stage="(\w+)"\} (\d+)', re.MULTILINE)
@@ -45,6 +46,7 @@ def look(found: running.Running) -> dict[str, Any]:
         "port": found.port,
         "data_dir": found.data_dir,
         "functions": [_function(one) for one in sorted(functions, key=lambda one: str(one["name"]))],
+        "faults": said.get("faults", []),
         "notices": said.get("notices", []),
         "queues": {stage: int(count) for stage, count in _WAITING.findall(metrics)},
     }
@@ -118,6 +120,8 @@ def _print(state: dict[str, Any]) -> None:
             print(start)
         if function["reloaded"]:
             print(f"    {clean(function['reloaded'])}")
+    for fault in state["faults"]:
+        print(f"  fault {in_words(fault)}")
     for notice in state["notices"]:
         print(f"  note: {clean(notice)}")
     for stage, count in state["queues"].items():

@@ -11,10 +11,14 @@ from typing import Any, Self
 import aiohttp
 
 from emulator.broker.brokers import DEFAULT_TTL, Ack, Brokers
-from emulator.broker.ports import SystemClock
+from emulator.broker.ports import Sender, SystemClock
 from emulator.containment.memory import MemoryWatch
 from emulator.data_lock import DataLock
+from emulator.development import Development
 from emulator.eventing import Eventing
+from emulator.faults.calls import FaultyCalls
+from emulator.faults.events import FaultySender
+from emulator.faults.faults import Faults
 from emulator.fleet import deploy, routes_of
 from emulator.gate import SqlGate
 from emulator.launcher import Launcher
@@ -64,6 +68,7 @@ class Emulator:
         self.specs = (
             read_stack(settings.stack_file, settings.classes_file, variables) if specs is None else tuple(specs)
         )
+        self.development = Development()
         self._eventing = eventing or Eventing()
         self._gate = gate
         self._ack = ack
@@ -88,6 +93,11 @@ class Emulator:
         await self._stack.aclose()
 
     @property
+    def faults(self) -> Faults:
+        """For tests: `emulator.faults.arm(Fault("drop", "scrape", rate=0.1, seed=7))`."""
+        return self.development.faults
+
+    @property
     def ready(self) -> bool:
         """Everything deployed, every trigger loaded, and the replicas that must always be there are."""
         return self._started and self.fleet.settled
@@ -100,6 +110,7 @@ class Emulator:
             "since": self._since_s,
             "functions": functions_status(self.fleet),
             "broker": self.brokers.snapshot(),
+            "faults": self.faults.listed(),
             "notices": self.reloader.notices,
             **self._more_status(),
         }
@@ -134,13 +145,15 @@ class Emulator:
         session = await stack.enter_async_context(open_session())
         first = at_start(self.specs, settings.stack_file.parent.resolve(), settings.edition)
         self.specs = tuple(spec for spec, _ in first)
-        self.fleet = deploy([ready for _, ready in first], self.launcher, session, settings)
+        self.fleet = deploy([ready for _, ready in first], self.launcher, session, settings, self.faults.admitted)
         stack.push_async_callback(self.fleet.stop, settings.drain_s)
-        sender = FunctionSender(self.fleet, session)
+        sender = FaultySender(FunctionSender(self.fleet, session), self.faults, self.fleet)
         await self._start_brokers(sender)
         metrics = Invocations()
         self.calls = await self._open_calls(session)
-        gateway = open_gateway(settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls)
+        gateway = open_gateway(
+            settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls, self.development
+        )
         self._own(self.fleet.run(), "scaling")
         self._own(MemoryWatch(self.fleet.weighed).run(), "memory")
         self.reloader = Reloader(self.fleet, self.launcher, settings.manifest_files)
@@ -149,7 +162,7 @@ class Emulator:
         await self._start_ticks(sender)
         routes = Routes(
             self.fleet,
-            Proxy(metrics),
+            FaultyCalls(Proxy(metrics).forward, self.faults, metrics).forward,
             self.launcher,
             self.brokers,
             routes_of(self.specs),
@@ -177,7 +190,7 @@ class Emulator:
         revision = self.fleet.find(function)
         return None if revision is None else read_policy(revision.spec.annotations)
 
-    async def _start_brokers(self, sender: FunctionSender) -> None:
+    async def _start_brokers(self, sender: Sender) -> None:
         journal = self.settings.data_dir / "broker.db"
         self.brokers = Brokers(
             self._eventing, sender, clock=SystemClock(), journal_path=journal, ack=self._ack, ttl=self._ttl
@@ -185,7 +198,7 @@ class Emulator:
         await self.brokers.start()
         self._stack.push_async_callback(self.brokers.stop)
 
-    async def _start_ticks(self, sender: FunctionSender) -> None:
+    async def _start_ticks(self, sender: Sender) -> None:
         gate = self._gate or always
         if self._gate is None and "DATABASE_URL" in self.settings.extra_env:
             gate = sql = SqlGate(self.settings.extra_env["DATABASE_URL"])

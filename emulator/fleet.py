@@ -12,7 +12,7 @@ from emulator.launcher import Launcher
 from emulator.manifests import DEFAULT_NAMESPACE, FunctionSpec
 from emulator.probe import Prober
 from emulator.queue_scaling import QueueDemand, QueueReader
-from emulator.revision import MakeDemand, Revision
+from emulator.revision import Admitted, MakeDemand, Revision, nobody
 from emulator.settings import EmulatorSettings
 
 TICK_S = 1.0
@@ -139,9 +139,13 @@ class Fleet:
 
 
 def deploy(
-    specs: Iterable[FunctionSpec], launcher: Launcher, session: aiohttp.ClientSession, settings: EmulatorSettings
+    specs: Iterable[FunctionSpec],
+    launcher: Launcher,
+    session: aiohttp.ClientSession,
+    settings: EmulatorSettings,
+    admitted: Admitted = nobody,
 ) -> Fleet:
-    """Wires a revision a function. Nothing starts yet."""
+    """Wires a revision a function. Nothing starts yet. `admitted` hears of each request that a replica gets."""
     prober = Prober(session)
     queues: dict[str, QueueDemand] = {}
 
@@ -149,7 +153,7 @@ def deploy(
         if spec.queue is not None:
             queue = queues.setdefault(spec.queue, _queue_demand(spec, settings))
             demand = _always(queue)
-        return Revision(spec, launcher, prober, settings, demand=demand)
+        return Revision(spec, launcher, prober, settings, demand=demand, admitted=admitted)
 
     return Fleet(make, {spec.key: make(spec, None) for spec in specs}, queues, settings.redis_url)
 

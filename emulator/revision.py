@@ -40,6 +40,12 @@ class Demand(Protocol):
 
 # What a replica count is decided on begins with the concurrency of requests.
 MakeDemand = Callable[[ConcurrencyMeter], Demand]
+# The function's key, and the replica that is about to get a request.
+Admitted = Callable[[str, Replica], None]
+
+
+def nobody(_: str, __: Replica) -> None:
+    """Does not mind."""
 
 
 class RequestDemand:
@@ -75,6 +81,7 @@ class Revision:
         settings: EmulatorSettings,
         *,
         demand: MakeDemand | None = None,
+        admitted: Admitted = nobody,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         knative = follows_knative(spec)
@@ -95,6 +102,7 @@ class Revision:
         self._prober = prober
         self._settings = settings
         self._clock = clock
+        self._admitted = admitted
         self._demand = demand(self.meter) if demand else self._own_demand(settings)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: tuple[int, int] | None = None
@@ -141,11 +149,14 @@ class Revision:
         revision = self
         while True:
             try:
-                return revision.activator, await revision.activator.acquire()
+                replica = await revision.activator.acquire()
             except Closed:
                 if revision.successor is None:
                     raise
                 revision = revision.successor
+            else:
+                self._admitted(revision.spec.key, replica)
+                return revision.activator, replica
 
     def scale_to(self, count: int) -> None:
         """Stays so until the demand asks for something else than it does now, or a request finds no replica."""

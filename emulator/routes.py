@@ -8,12 +8,12 @@ from urllib.parse import parse_qs
 
 from emulator.asgi import App, Receive, Scope, Send, answer, answer_json, answer_text
 from emulator.cluster_names import ClusterName, Elsewhere, cluster_name
+from emulator.faults.calls import Forward
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.logs import LogLine, RotatingLog
 from emulator.manifests import DEFAULT_NAMESPACE
 from emulator.openfaas.gateway import Gateway
-from emulator.proxy import Proxy
 
 FUNCTION = b"/function/"
 _NAME = re.compile(rb"[-a-zA-Z_0-9.]+")
@@ -25,7 +25,7 @@ class Routes:
     def __init__(
         self,
         fleet: Fleet,
-        proxy: Proxy,
+        forward: Forward,
         launcher: Launcher,
         broker: App | None,
         prefixes: Sequence[tuple[str, str]],
@@ -34,7 +34,7 @@ class Routes:
         gateway: Gateway,
     ) -> None:
         self._fleet = fleet
-        self._proxy = proxy
+        self._forward_to = forward
         self._launcher = launcher
         self._broker = broker
         self._prefixes = [(prefix.encode(), function) for prefix, function in prefixes]
@@ -107,7 +107,7 @@ class Routes:
         if revision is None:
             await answer(send, 404, unknown_function(name).encode())
         else:
-            await self._proxy.forward(revision, scope, receive, send, path)
+            await self._forward_to(revision, scope, receive, send, path)
 
     async def _logs(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """`?tail=N` lines, and with `follow=true` those to come, until the caller goes away."""

@@ -9,7 +9,7 @@ from emulator.openfaas.call import METHOD_NOT_ALLOWED, PAGE_NOT_FOUND, Call, Ref
 from emulator.openfaas.credentials import Credentials
 from emulator.openfaas.metrics import full_name
 from emulator.openfaas.platform import Platform
-from emulator.openfaas.routes import asynchronous, function, functions, info, logs, namespaces, scale, secrets
+from emulator.openfaas.routes import asynchronous, faults, function, functions, info, logs, namespaces, scale, secrets
 
 NAME = r"(?P<name>[-a-zA-Z_0-9.]+)"
 
@@ -46,6 +46,7 @@ ROUTES: tuple[tuple[str, Mapping[str, Route]], ...] = (
     (rf"/async-function/{NAME}", {"POST": asynchronous.submit, "DELETE": asynchronous.cancel}),
     (rf"/async-function/{NAME}/.*", {"POST": asynchronous.submit}),
     (r"/system/async/(?P<id>[^/]+)", {"GET": asynchronous.status}),
+    (r"/system/faults", {"GET": faults.list_faults, "POST": faults.arm, "DELETE": faults.call_off}),
     (r"/", {"GET": info.front_page}),
     (r"/ui/.*", {"GET": info.dashboard}),
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from emulator.development import Development
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.openfaas.asynchronous.worker import AsyncCalls
@@ -22,3 +23,4 @@ class Platform:
     metrics: Invocations
     calls: AsyncCalls
     edition: Edition
+    development: Development

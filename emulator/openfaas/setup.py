@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emulator.development import Development
 from emulator.fleet import Fleet
 from emulator.launcher import Launcher
 from emulator.manifests import FunctionSpec, load_yaml, read_stack
@@ -32,6 +33,7 @@ def open_gateway(
     metrics: Invocations,
     variables: Mapping[str, str],
     calls: AsyncCalls,
+    development: Development,
 ) -> Gateway:
     """Deploys what was deployed before. `specs` run already. Raises `Conflict` when the file of that is damaged."""
     file = StateFile(settings.data_dir / "deployments.json")
@@ -50,7 +52,9 @@ def open_gateway(
     )
     deployments.restore(specs, _records(settings.stack_file, specs, variables))
     namespaces = Namespaces(state, file, (spec.namespace for spec in specs))
-    platform = Platform(fleet, launcher, deployments, namespaces, secrets, metrics, calls, settings.edition)
+    platform = Platform(
+        fleet, launcher, deployments, namespaces, secrets, metrics, calls, settings.edition, development
+    )
     return Gateway(platform, credentials)
 
 
