@@ -25,6 +25,8 @@ COMMANDS = {
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",
     "emulate": "run the functions and triggers of any project, and nothing else",
+    "record": "keep the calls and events of a run, to be played again",
+    "replay": "play recorded calls and events again, and show what is different",
     "fault": "make calls and events of a running platform fail, and stop doing so",
     "render": "write what each platform deploys, from one description",
     "migrate": "bring a database to the schema of this version",

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli import running, target
 from cli.fault import in_words
+from cli.record import in_words as recorded
 from cli.text import clean, plural
 
 _WAITING = re.compile(r'^sluice_ready_documents\{stage="(\w+)"\} (\d+)', re.MULTILINE)
@@ -46,6 +47,7 @@ def look(found: running.Running) -> dict[str, Any]:
         "port": found.port,
         "data_dir": found.data_dir,
         "functions": [_function(one) for one in sorted(functions, key=lambda one: str(one["name"]))],
+        "recording": said.get("recording", {"recording": False}),
         "faults": said.get("faults", []),
         "notices": said.get("notices", []),
         "queues": {stage: int(count) for stage, count in _WAITING.findall(metrics)},
@@ -120,6 +122,8 @@ def _print(state: dict[str, Any]) -> None:
             print(start)
         if function["reloaded"]:
             print(f"    {clean(function['reloaded'])}")
+    if state["recording"]["recording"]:
+        print(f"  {recorded(state['recording'])}")
     for fault in state["faults"]:
         print(f"  fault {in_words(fault)}")
     for notice in state["notices"]:

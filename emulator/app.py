@@ -16,7 +16,7 @@ from emulator.containment.memory import MemoryWatch
 from emulator.data_lock import DataLock
 from emulator.development import Development
 from emulator.eventing import Eventing
-from emulator.faults.calls import FaultyCalls
+from emulator.faults.calls import FaultyCalls, Forward
 from emulator.faults.events import FaultySender
 from emulator.faults.faults import Faults
 from emulator.fleet import deploy, routes_of
@@ -31,6 +31,8 @@ from emulator.openfaas.metrics import Invocations
 from emulator.openfaas.setup import open_gateway
 from emulator.openfaas.startup import at_start
 from emulator.proxy import Proxy
+from emulator.recording.calls import RecordedCalls
+from emulator.recording.events import RecordingSender
 from emulator.reload.reloader import Reloader
 from emulator.routes import Routes
 from emulator.sender import FunctionSender
@@ -68,7 +70,7 @@ class Emulator:
         self.specs = (
             read_stack(settings.stack_file, settings.classes_file, variables) if specs is None else tuple(specs)
         )
-        self.development = Development()
+        self.development = Development.under(settings.data_dir)
         self._eventing = eventing or Eventing()
         self._gate = gate
         self._ack = ack
@@ -110,6 +112,7 @@ class Emulator:
             "since": self._since_s,
             "functions": functions_status(self.fleet),
             "broker": self.brokers.snapshot(),
+            "recording": self.development.recorder.status(),
             "faults": self.faults.listed(),
             "notices": self.reloader.notices,
             **self._more_status(),
@@ -147,7 +150,9 @@ class Emulator:
         self.specs = tuple(spec for spec, _ in first)
         self.fleet = deploy([ready for _, ready in first], self.launcher, session, settings, self.faults.admitted)
         stack.push_async_callback(self.fleet.stop, settings.drain_s)
-        sender = FaultySender(FunctionSender(self.fleet, session), self.faults, self.fleet)
+        stack.callback(self.development.recorder.stop)
+        recording = RecordingSender(FunctionSender(self.fleet, session), self.development.recorder, self.fleet)
+        sender = FaultySender(recording, self.faults, self.fleet)
         await self._start_brokers(sender)
         metrics = Invocations()
         self.calls = await self._open_calls(session)
@@ -162,7 +167,7 @@ class Emulator:
         await self._start_ticks(sender)
         routes = Routes(
             self.fleet,
-            FaultyCalls(Proxy(metrics).forward, self.faults, metrics).forward,
+            self._door(metrics),
             self.launcher,
             self.brokers,
             routes_of(self.specs),
@@ -178,6 +183,11 @@ class Emulator:
         stack.push_async_callback(self.calls.stop, settings.drain_s)
         stack.push_async_callback(self.fleet.stop_workers)
         self._started = True
+
+    def _door(self, metrics: Invocations) -> Forward:
+        """What is recorded is what the function saw: faults come before it."""
+        recorded = RecordedCalls(Proxy(metrics).forward, self.development.recorder)
+        return FaultyCalls(recorded.forward, self.faults, metrics).forward
 
     async def _open_calls(self, session: aiohttp.ClientSession) -> AsyncCalls:
         store, left = await CallStore.open(self.settings.data_dir / "async.db")

@@ -93,7 +93,7 @@ class Routes:
         if revision is None:
             await answer_text(send, 404, f"{named.name}.{named.namespace}.svc.cluster.local: no function of that name")
         else:
-            await self._proxy.forward(revision, scope, receive, send, path or b"/")
+            await self._forward_to(revision, scope, receive, send, path or b"/")
 
     async def _by_prefix(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         for prefix, function in self._prefixes:

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import TextIO
 
 from emulator.manifests import DEFAULT_NAMESPACE
 
@@ -48,6 +49,11 @@ def write_private(path: Path, value: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(value)
     part.replace(path)
+
+
+def open_private(path: Path) -> TextIO:
+    """A new file for its owner alone. Raises `FileExistsError`."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,7 +9,18 @@ from emulator.openfaas.call import METHOD_NOT_ALLOWED, PAGE_NOT_FOUND, Call, Ref
 from emulator.openfaas.credentials import Credentials
 from emulator.openfaas.metrics import full_name
 from emulator.openfaas.platform import Platform
-from emulator.openfaas.routes import asynchronous, faults, function, functions, info, logs, namespaces, scale, secrets
+from emulator.openfaas.routes import (
+    asynchronous,
+    faults,
+    function,
+    functions,
+    info,
+    logs,
+    namespaces,
+    recording,
+    scale,
+    secrets,
+)
 
 NAME = r"(?P<name>[-a-zA-Z_0-9.]+)"
 
@@ -47,6 +58,7 @@ ROUTES: tuple[tuple[str, Mapping[str, Route]], ...] = (
     (rf"/async-function/{NAME}/.*", {"POST": asynchronous.submit}),
     (r"/system/async/(?P<id>[^/]+)", {"GET": asynchronous.status}),
     (r"/system/faults", {"GET": faults.list_faults, "POST": faults.arm, "DELETE": faults.call_off}),
+    (r"/system/recording", {"GET": recording.status, "POST": recording.start, "DELETE": recording.stop}),
     (r"/", {"GET": info.front_page}),
     (r"/ui/.*", {"GET": info.dashboard}),
 )

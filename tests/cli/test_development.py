@@ -1,5 +1,6 @@
 """The commands of who develops a function, against an emulator of this test's own."""
 
+import asyncio
 import json
 
 from tests.cli.conftest import Cli
@@ -32,3 +33,61 @@ async def test_faults_are_asked_for_shown_and_called_off(sluice: Cli) -> None:
             assert (await sluice("fault", *bad)).code == 2
     absent = await sluice("fault", "list")
     assert (absent.code, "Start one with" in absent.err) == (1, True)
+
+
+async def test_what_was_recorded_is_played_again_and_compared(sluice: Cli) -> None:
+    (sluice.folder / "fn.py").write_text(ANSWERING.replace("PRICE", "10"))
+    stack = write_stack(sluice.folder, {"shop": {"fprocess": "python fn.py"}})
+    async with emulating(sluice, "--stack", str(stack)) as url:
+        assert (await sluice("record", "start", "before", "--function", "shop")).code == 0
+        assert "recording before: 0 exchanges of shop" in (await sluice("status")).out
+        assert (await post(f"{url}/function/shop/one", {"X-API-Key": "slk_secret-of-a-caller"}))[0] == 200
+        assert (await post(f"{url}/function/shop/two", {}))[0] == 200
+        assert (await sluice("record", "stop")).out.startswith("stopped: recording before: 2 exchanges of shop")
+        assert [(one["name"], one["count"]) for one in (await sluice("record", "list", "--json")).json()] == [
+            ("before", 2)
+        ]
+        shown = (await sluice("record", "show", "--only", "1")).out
+        assert "/one" in shown
+        assert "slk_secret" not in shown
+
+        same = await sluice("replay", "--header", "X-API-Key: slk_another-caller")
+        assert (same.code, same.out.splitlines()[-1]) == (0, "before: 2 exchanges played, 2 same, 0 different")
+        without = (await sluice("replay", "before", "--only", "1", "--json")).json()
+        assert without["exchanges"][0]["reason"] == "was sent without x-api-key, which is not recorded"
+
+        (sluice.folder / "fn.py").write_text(ANSWERING.replace("PRICE", "12"))
+        async with asyncio.timeout(20):
+            while '"price": 12' not in (await post(f"{url}/function/shop", {}))[1]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        different = await sluice("replay", "before", "--json")
+        found = different.json()
+        assert (different.code, found["same"], found["different"]) == (1, 0, 2)
+        assert found["exchanges"][1]["differences"] == [{"at": "$.items[0].price", "recorded": 10, "now": 12}]
+        assert "$.items[0].price: 10 → 12" in (await sluice("replay", "before", "--only", "2")).out
+        assert (await sluice("replay", "before", "--ignore", "$.items[*].price")).code == 0
+
+        for bad in (("replay", "nothing"), ("replay", "before", "--only", "9"), ("replay", "--only", "x")):
+            assert (await sluice(*bad)).code == 2
+        again = await sluice("record", "start", "before")
+        assert (again.code, "recording_exists" in again.err) == (1, True)
+        assert (await sluice("record", "start", "--function", "nobody")).code == 2
+    assert (await sluice("replay", "before")).code == 1, "nobody is there to play to"
+    assert (await sluice("record", "remove", "before")).out == "removed before\n"
+    assert (await sluice("record", "list")).out == "there is no recording\n"
+
+
+ANSWERING = """
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = b'{"items": [{"price": PRICE}], "path": "%s"}' % self.path.encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
