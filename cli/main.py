@@ -21,6 +21,8 @@ COMMANDS = {
     "verify": "say whether state, index and stored objects agree, and mend what does not",
     "logs": "show what a function wrote",
     "extract": "by hand: the main text of a page",
+    "robots": "what a robots.txt says about URLs, and which rule says so",
+    "url": "whether a URL would be fetched, from which addresses, and why not",
     "chunk": "by hand: the chunks of a text",
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",

@@ -47,6 +47,11 @@ def host_and_port(url: str) -> tuple[str, int]:
     return parsed.hostname.strip("[]"), int(port)
 
 
+def host_of(url: str) -> str:
+    """The name or the address, without the brackets of an IPv6 one."""
+    return str(_parse(url).hostname).strip("[]")
+
+
 def path_and_query(url: str) -> str:
     """Of a normalised URL, as it is sent: an empty query keeps its question mark."""
     return url[url.index("/", url.index("//") + 2) :]

@@ -72,14 +72,17 @@ class Robots:
         Raises `Permanent` robots_disallowed, `Transient` robots_unavailable (the RFC says: no answer, no fetching), and
         whatever a host that cannot be reached at all raises.
         """
-        site = origin(url)
-        rules = await self._rules(site)
+        rules = await self.rules(url)
         if rules is DISALLOW_ALL:
             sentence = "the site's robots.txt could not be read, so nothing is fetched"
             raise Transient("robots_unavailable", sentence, retry_after_s=UNANSWERED.total_seconds())
         if not rules.allows(path_and_query(url)):
             raise Permanent("robots_disallowed", "the site's robots.txt forbids fetching this page")
         return Permission(rules.crawl_delay_s)
+
+    async def rules(self, url: str) -> Rules:
+        """Of the URL's site, for our agent: `DISALLOW_ALL` itself where the file could not be read."""
+        return await self._rules(origin(url))
 
     async def knows(self, url: str) -> bool:
         """False when `check` would send a request of its own."""

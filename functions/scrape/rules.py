@@ -27,12 +27,19 @@ _INDEX = re.compile(rb"/index\.html?$")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`parts` is the pattern cut at its wildcards; `weight` its length: the longest match decides."""
+    """`parts` is the pattern cut at its wildcards; `weight` its length: the longest match decides.
+
+    `written` is the pattern as the file has it.
+    """
 
     weight: int
     allow: bool
     parts: tuple[bytes, ...]
     anchored: bool
+    written: bytes
+
+    def __str__(self) -> str:
+        return f"{'Allow' if self.allow else 'Disallow'}: {self.written.decode('utf-8', 'replace')}"
 
     def matches(self, path: bytes) -> bool:
         """Leftmost matches of the parts in turn: enough, because only the last can be held to the end."""
@@ -60,12 +67,17 @@ class Rules:
 
     def allows(self, path: str) -> bool:
         """`path` with its query, percent-encoded as in the URL."""
-        target = _escaped(path.encode())
-        return next((rule.allow for rule in self.rules if rule.matches(target)), True)
+        rule = self.deciding(path)
+        return rule is None or rule.allow
+
+    def deciding(self, path: str) -> Rule | None:
+        """The rule that speaks for the path; None where none does, which allows it."""
+        target = _escaped(path.encode("utf-8", "surrogatepass"))
+        return next((rule for rule in self.rules if rule.matches(target)), None)
 
 
 ALLOW_ALL = Rules()
-DISALLOW_ALL = Rules((Rule(1, False, (b"/",), False),))
+DISALLOW_ALL = Rules((Rule(1, False, (b"/",), False, b"/"),))
 
 
 def parse(content: bytes, agent: str) -> Rules:
@@ -132,16 +144,16 @@ def _token(value: bytes) -> bytes:
 
 
 def _rules(pattern: bytes, allow: bool) -> Iterator[Rule]:
-    yield _rule(_escaped(pattern), allow)
+    yield _rule(_escaped(pattern), allow, pattern)
     if allow and (index := _INDEX.search(pattern)):
         # Whoever allows a folder's index page allows the folder's own address.
-        yield _rule(_escaped(pattern[: index.start() + 1]) + b"$", allow)
+        yield _rule(_escaped(pattern[: index.start() + 1]) + b"$", allow, pattern)
 
 
-def _rule(pattern: bytes, allow: bool) -> Rule:
+def _rule(pattern: bytes, allow: bool, written: bytes) -> Rule:
     anchored = pattern.endswith(b"$")
     parts = re.sub(rb"\*+", b"*", pattern.removesuffix(b"$")).split(b"*")
-    return Rule(len(pattern), allow, tuple(parts), anchored)
+    return Rule(len(pattern), allow, tuple(parts), anchored, written)
 
 
 def _escaped(text: bytes) -> bytes:

@@ -108,7 +108,7 @@ class Scraper:
             verdict = await self._judge(response, target)
             if not isinstance(verdict, Move):
                 return response, verdict
-            url, claimed = _next(verdict, url), False
+            url, claimed = next_url(verdict, url), False
         raise Permanent("too_many_redirects", f"the page redirects more than {MAX_REDIRECTS} times")
 
     async def _turn(self, url: str, claimed: bool) -> float:
@@ -186,7 +186,8 @@ def _normal(url: str, base: str) -> str | None:
         return None
 
 
-def _next(move: Move, url: str) -> str:
+def next_url(move: Move, url: str) -> str:
+    """Where a redirect from `url` leads. Raises `Permanent` redirect_refused."""
     try:
         return normalise(move.location, url)
     except InvalidInput as exc:

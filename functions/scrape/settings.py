@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 
 from shared.errors import InvalidInput
-from shared.outbound.addresses import Guard
+from shared.outbound.addresses import WEB_PORTS, Guard
 from shared.settings import Environment
 from shared.workqueue.settings import DrainSettings, WakeSettings
 
 QUEUE = "scrape"
 TASK = "functions.scrape.job.run"
-USER_AGENT = "Sluice/0.1"
+USER_AGENT = "Sluice/0.1 (+https://sluice.dev/crawler)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,16 @@ class FetchSettings:
                 "setting_invalid", "SCRAPE_USER_AGENT must begin with a product token", field="SCRAPE_USER_AGENT"
             )
         delay_s = env.number("SCRAPE_DOMAIN_DELAY_SECONDS", 1.0)
-        return cls(Guard(env.networks("SCRAPE_ALLOW_NETWORKS")), user_agent, token[0], delay_s)
+        guard = Guard(env.networks("SCRAPE_ALLOW_NETWORKS"), _ports(env))
+        return cls(guard, user_agent, token[0], delay_s)
+
+
+def _ports(env: Environment) -> frozenset[int]:
+    parts = [part.strip() for part in env.text("SCRAPE_PORTS", ",".join(map(str, sorted(WEB_PORTS)))).split(",")]
+    if not all(part.isascii() and part.isdecimal() and 1 <= int(part[:6]) <= 65535 for part in parts):
+        sentence = "SCRAPE_PORTS must list ports from 1 to 65535: 80,443"
+        raise InvalidInput("setting_invalid", sentence, field="SCRAPE_PORTS")
+    return frozenset(map(int, parts))
 
 
 def read_wake(env: Environment) -> WakeSettings:
