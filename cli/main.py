@@ -26,6 +26,8 @@ COMMANDS = {
     "chunk": "by hand: the chunks of a text",
     "embed": "by hand: the vectors of texts",
     "inference": "run the embeddings endpoint alone",
+    "openapi": "the OpenAPI document of the HTTP interface",
+    "types": "types for clients, in TypeScript or Python",
     "emulate": "run the functions and triggers of any project, and nothing else",
     "record": "keep the calls and events of a run, to be played again",
     "replay": "play recorded calls and events again, and show what is different",

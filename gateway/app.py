@@ -12,8 +12,9 @@ from starlette.types import ASGIApp, Lifespan
 from gateway import corpora, documents, events, health, http_triggers, jobs, search, stages, webhooks
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
+from gateway.http import SingleHeaders
 from gateway.metrics import Metrics
-from gateway.openapi import PROBLEM_RESPONSES, described
+from gateway.openapi import PROBLEM_RESPONSES, described, operation_id
 from gateway.problems import install
 from gateway.resources import api_key_header, open_resources
 from gateway.settings import Settings
@@ -67,7 +68,7 @@ ROUTES = (
     Route("POST", WEBHOOKS + "/deliveries/{delivery_id}/redeliver", webhooks.redeliver, 202),
     Route("GET", WEBHOOKS + "/secret", webhooks.secret),
     Route("POST", "/api/embedding/search", search.search, access="read", cost=2),
-    Route("POST", "/events", events.receive, 202, cost=5),
+    Route("POST", "/events", events.receive, 202, cost=5, openapi=events.OPENAPI),
     Route("GET", "/health", health.health, public=True),
     Route("GET", "/ready", health.ready, public=True),
     Route("GET", "/metrics", health.metrics, public=True, listed=False),
@@ -87,12 +88,20 @@ def create_app(settings: Settings, variables: Mapping[str, str]) -> ASGIApp:
     routes = table(settings.triggers_dir)
     larger = {route.path: route.body_bytes for route in routes if route.body_bytes > http_triggers.BODY_BYTES}
     limited = BodyLimit(routed(routes, lifespan), limit_bytes=http_triggers.BODY_BYTES, larger=larger)
-    return RequestId(Contained(Measured(limited, metrics)))
+    return RequestId(Contained(Measured(SingleHeaders(limited), metrics)))
 
 
 def routed(routes: Sequence[Route], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The table of routes as an application; without a lifespan it can say what it is, and answer nothing."""
-    app = FastAPI(title="Sluice", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Sluice",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
     install(app)
     for route in routes:
         app.router.add_api_route(

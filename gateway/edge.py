@@ -1,5 +1,6 @@
 """What holds for every request before a route sees it: an id, a bound on the body, a count and a time."""
 
+import asyncio
 import logging
 import re
 import time
@@ -16,6 +17,9 @@ from gateway.problems import problem
 
 if TYPE_CHECKING:
     from starlette.responses import Response
+
+# How long a client may pause in the middle of a body.
+BODY_PATIENCE_S = 20.0
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -72,10 +76,14 @@ class Contained:
 
 
 class BodyLimit:
-    """Refuses a body over `limit_bytes`, announced or not; `larger` names paths that may take more."""
+    """Refuses a body over `limit_bytes`, announced or not, or that stops on its way; `larger` names paths that may take
+    more."""
 
-    def __init__(self, app: ASGIApp, *, limit_bytes: int, larger: dict[str, int]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, limit_bytes: int, larger: dict[str, int], patience_s: float = BODY_PATIENCE_S
+    ) -> None:
         self._app = app
+        self._patience_s = patience_s
         self._limit_bytes = limit_bytes
         self._larger = larger
 
@@ -88,15 +96,24 @@ class BodyLimit:
         if announced.isdecimal() and int(announced) > limit:
             await _too_large(scope, limit)(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, limit), send)
+        await self._app(scope, _counted(receive, limit, self._patience_s), send)
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    seen = 0
+def _counted(receive: Receive, limit: int, patience_s: float) -> Receive:
+    seen, complete = 0, False
 
     async def receive_counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, complete
+        if complete:  # nothing comes any more but the client's leaving, and that may take its time
+            return await receive()
+        try:
+            async with asyncio.timeout(patience_s):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(
+                408, f"the body stopped for more than {patience_s:g} s", {"Connection": "close"}
+            ) from None
+        complete = not message.get("more_body", False)
         seen += len(message.get("body", b""))
         if seen > limit:
             raise HTTPException(413, f"the body is over {limit} bytes")

@@ -25,6 +25,38 @@ from shared.outbound.addresses import Guard
 URLS_SUBMITTED = "dev.sluice.urls.submitted.v1"
 MAX_BATCH = 100
 
+_EVENT = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+        "source": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^/[a-z0-9/-]*$"},
+        "type": {"const": URLS_SUBMITTED},
+        "data": {"$ref": "#/components/schemas/Submission"},
+    },
+    "examples": [
+        {
+            "specversion": "1.0",
+            "id": "2026-02-03-1",
+            "source": "/workbench",
+            "type": URLS_SUBMITTED,
+            "data": {"url": "https://example.org/guide", "corpus": "handbook"},
+        }
+    ],
+}
+_BATCH = {"type": "array", "minItems": 1, "maxItems": MAX_BATCH, "items": _EVENT}
+# The binary form has its attributes in headers, which no schema of a body can say.
+OPENAPI = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/cloudevents+json": {"schema": _EVENT},
+            "application/cloudevents-batch+json": {"schema": _BATCH},
+        },
+    },
+}
+
 
 async def receive(request: Request, caller: Caller, resources: Opened) -> Response:
     """Takes a CloudEvent, binary or structured, or a batch.

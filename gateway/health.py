@@ -1,21 +1,36 @@
 """Whether the gateway lives, whether it can work, and what it counted."""
 
+from typing import Literal
+
 from fastapi import Response
+from pydantic import BaseModel
 
 from gateway.resources import Opened
 from shared.errors import Unavailable
 from shared.store import reads
 
 
-async def health() -> dict[str, str]:
+class Health(BaseModel):
+    """It lives."""
+
+    status: Literal["ok"]
+
+
+class Readiness(BaseModel):
+    """It can work."""
+
+    status: Literal["ready"]
+
+
+async def health() -> Health:
     """The process answers."""
-    return {"status": "ok"}
+    return Health(status="ok")
 
 
-async def ready(resources: Opened) -> dict[str, str]:
+async def ready(resources: Opened) -> Readiness:
     """The database answers too, else 503."""
     await resources.store.fetch_row("SELECT 1")
-    return {"status": "ready"}
+    return Readiness(status="ready")
 
 
 async def metrics(resources: Opened) -> Response:

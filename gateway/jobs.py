@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 from fastapi import Header, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway import cursors
 from gateway.accepting import accept, answer, fingerprint, read
@@ -25,6 +25,15 @@ from shared.store.reads import JobFilter
 RUNNING = frozenset({"accepted", "running"})
 POLL_S = 0.25
 
+
+def _spelled_out(value: object) -> object:
+    """pydantic would take a bare number for seconds since 1970."""
+    if isinstance(value, str) and value.replace(".", "", 1).lstrip("+-").isdecimal():
+        raise ValueError("give a date and a time with its zone, as 2026-02-03T10:15:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_spelled_out)]
 Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 IdempotencyKey = Annotated[
@@ -53,8 +62,8 @@ async def list_jobs(
     resources: Opened,
     status: JobStatus | None = None,
     corpus: CorpusName | None = None,
-    since: Annotated[AwareDatetime | None, Query(description="created then or later")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="created earlier")] = None,
+    since: Annotated[Moment | None, Query(description="created then or later")] = None,
+    before: Annotated[Moment | None, Query(description="created earlier")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JobPage:

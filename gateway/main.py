@@ -5,6 +5,7 @@ import os
 import uvicorn
 
 from gateway.app import create_app
+from gateway.http import Protocol
 from gateway.settings import Settings
 from shared.runtime.startup import starting
 from shared.settings import Environment
@@ -18,6 +19,7 @@ def main() -> None:
         create_app(settings, os.environ),
         host=settings.host,
         port=settings.port,
+        http=Protocol,
         log_config=None,
         access_log=False,
         server_header=False,

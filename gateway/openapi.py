@@ -1,10 +1,15 @@
 """What the OpenAPI document says beside what the routes' types say."""
 
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from gateway.examples import NoExample, example_of
 from gateway.problems import MEDIA_TYPE
 
 
@@ -45,8 +50,14 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def operation_id(route: APIRoute) -> str:
+    """The method and the words of the path: `get_orchestrator_jobs_job_id`."""
+    words = re.findall(r"\w+", route.path_format.removeprefix("/api"))
+    return "_".join((*sorted(method.lower() for method in route.methods or ()), *words)).replace("-", "_")
+
+
 def described(app: FastAPI) -> None:
-    """Adds the schema of problems, once, to the document that FastAPI makes on first use."""
+    """Adds problems and examples, once, to the document that FastAPI makes on first use."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -56,6 +67,34 @@ def described(app: FastAPI) -> None:
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas |= schema.pop("$defs")
             schemas["Problem"] = schema
+            _forget_untyped(document)
+            for content in contents(document):
+                _exemplify(content, schemas)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _forget_untyped(document: dict[str, Any]) -> None:
+    """A route that answers by itself has the body that its `openapi` says: FastAPI would promise any JSON at all."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for answer in operation["responses"].values():
+                kept = {kind: content for kind, content in answer.get("content", {}).items() if content.get("schema")}
+                answer.pop("content", None)
+                answer |= {"content": kept} if kept else {}
+
+
+def contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every body that is sent or answered as JSON, problems too."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for holder in (operation.get("requestBody", {}), *operation["responses"].values()):
+                yield from (content for kind, content in holder.get("content", {}).items() if kind.endswith("json"))
+
+
+def _exemplify(content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    if "example" in content or "examples" in content or not content.get("schema"):
+        return
+    with suppress(NoExample):
+        content["example"] = example_of(content["schema"], schemas)

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.errors import (
     Conflict,
@@ -26,6 +27,10 @@ from shared.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+
+# What HTTP itself says, by words of our own: those of the standard library change with its version.
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 408: "body_too_slow", 413: "content_too_large"}
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 # The most particular class first.
 STATUS: tuple[tuple[type[SluiceError], int], ...] = (
@@ -78,7 +83,7 @@ def problem(
     """The answer to a request that failed."""
     body: dict[str, Any] = {
         "type": f"urn:sluice:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
@@ -155,10 +160,18 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 400:
         # FastAPI's word for a body that fails to parse in another way than by its syntax: too deep, not UTF-8.
         return problem(request, 400, "malformed_json", "the body is not JSON, or is nested too deeply")
-    code = HTTPStatus(error.status_code).name.lower()
+    code = HTTP_CODES.get(error.status_code, "http_error")
     answer = problem(request, error.status_code, code, str(error.detail))
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path takes: the route that refused knows its own only."""
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in matching for method in route.methods})
 
 
 async def on_bug(request: Request, error: Exception) -> JSONResponse:

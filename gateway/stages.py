@@ -70,7 +70,8 @@ def openapi_extra(route: StageRoute) -> dict[str, Any] | None:
         return None
     schema = {name: value for name, value in route.request.items() if name != "example"}
     body = {"schema": schema} | ({"example": route.request["example"]} if "example" in route.request else {})
-    return {"requestBody": {"required": True, "content": {"application/json": body}}}
+    answer = {"200": {"content": {"application/json": {"schema": route.answer}}}}
+    return {"requestBody": {"required": True, "content": {"application/json": body}}, "responses": answer}
 
 
 def _calling(route: StageRoute) -> Endpoint:

@@ -22,9 +22,17 @@ def asgi(handler: Handler) -> ASGIApp:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, lifespan: bool = False, port: int = 0) -> AsyncIterator[str]:
+async def serving(
+    app: ASGIApp, *, lifespan: bool = False, port: int = 0, http: type[asyncio.Protocol] | None = None
+) -> AsyncIterator[str]:
     """Serves on a loopback port, a free one by default, and yields the address."""
-    config = uvicorn.Config(app, log_config=None, lifespan="on" if lifespan else "off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="on" if lifespan else "off",
+        timeout_graceful_shutdown=1,
+        http=http or "auto",
+    )
     server = uvicorn.Server(config)
     # With the protocol named, asyncio turns Nagle's algorithm off: else every answer waits 40 ms for an ack.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:

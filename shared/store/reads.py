@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 
@@ -78,8 +78,10 @@ class DocumentRow:
             return Wait("chunking")
         if self.not_before > now:
             return Wait("backoff", self.not_before)
-        if self.state == "pending" and self.domain_next_at is not None and self.domain_next_at > now:
-            return Wait(self.domain_reason, self.domain_next_at)
+        # A domain nobody has asked yet has '-infinity', which comes without a zone; all else comes in UTC.
+        opens = self.domain_next_at and self.domain_next_at.replace(tzinfo=UTC)
+        if self.state == "pending" and opens is not None and opens > now:
+            return Wait(self.domain_reason, opens)
         return Wait("queued")
 
 

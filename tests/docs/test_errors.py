@@ -13,8 +13,6 @@ from tests.docs.source import ROOT, modules, name_of, rows, text_of
 
 CODE = re.compile(r"(<[a-z]+>|[a-z0-9]+)(_(<[a-z]+>|[a-z0-9]+))+")
 KINDS = ("permanent", "transient", "interrupted")
-# Named in the text of the page, not in a table.
-HTTP_WORDS = {"not_found", "method_not_allowed"}
 # Values that hold a code among other words.
 HOLDERS = ("Failure", "Failed", "StageFailed", "FieldError", "problem")
 
@@ -35,7 +33,7 @@ def kind_of(error: type[errors.SluiceError]) -> str:
 @cache
 def codes() -> dict[str, set[str]]:
     """Code -> kinds; no kind where a status says it."""
-    from gateway.problems import InvalidFields
+    from gateway.problems import HTTP_CODES, InvalidFields
 
     known = classes() | {InvalidFields.__name__: InvalidFields}
     found: dict[str, set[str]] = defaultdict(set)
@@ -52,7 +50,7 @@ def codes() -> dict[str, set[str]]:
             for word in words:
                 if word and CODE.fullmatch(word):
                     found[word] |= kinds
-    for word in edge_codes() - HTTP_WORDS:
+    for word in edge_codes() | set(HTTP_CODES.values()) | {"http_error"}:
         found[word] |= set()
     return found
 

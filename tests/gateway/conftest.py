@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from functions.orchestrator import main as orchestrator
 from gateway.app import create_app
+from gateway.http import Protocol
 from gateway.settings import Settings
 from shared.auth.membership import MembershipSettings
 from shared.contracts.envelope import from_event, to_event
@@ -33,7 +34,7 @@ from tests.local_http import asgi, serving
 from tests.shared.store.world import World as Pipeline
 
 ROOT = Path(__file__).parents[2]
-SIGNING_KEY = b"a signing key for tests"
+SIGNING_KEY = b"a signing key for tests, long enough"
 ALICE, BOB = "a" * 64, "b" * 64
 
 
@@ -147,9 +148,11 @@ class World:
 
 
 @asynccontextmanager
-async def gateway_on(database: str, folder: Path, **changed: Any) -> AsyncIterator[tuple[Behind, httpx.AsyncClient]]:
+async def gateway_on(
+    database: str, folder: Path, behind: Behind | None = None, **changed: Any
+) -> AsyncIterator[tuple[Behind, httpx.AsyncClient]]:
     """A gateway on a database, and a client with Alice's key."""
-    behind = Behind()
+    behind = behind or Behind()
     async with serving(asgi(behind)) as url:
         behind.url = url
         settings = replace(
@@ -166,7 +169,7 @@ async def gateway_on(database: str, folder: Path, **changed: Any) -> AsyncIterat
             **changed,
         )
         async with (
-            serving(create_app(settings, {}), lifespan=True) as gateway,
+            serving(create_app(settings, {}), lifespan=True, http=Protocol) as gateway,
             httpx.AsyncClient(base_url=gateway, headers={"X-API-Key": "slk_alice-key"}, trust_env=False) as client,
         ):
             yield behind, client
