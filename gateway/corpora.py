@@ -123,6 +123,12 @@ async def show(corpus: Name, caller: Caller, resources: Opened) -> Corpus:
     return Corpus.of(await _own(resources, caller.caller_id, corpus))
 
 
+_LINE = '{"url": "https://example.org/guide", "ordinal": 0, "text": "Leases expire.", "vector": [0.12, -0.08]}\n'
+EXPORT_OPENAPI = {"responses": {"200": {"content": {NDJSON: {"schema": {"type": "string"}, "example": _LINE}}}}}
+_LATER = {"application/json": {"schema": {"$ref": "#/components/schemas/Deletion"}}}
+DELETE_OPENAPI = {"responses": {"202": {"description": "it takes longer; see Location", "content": _LATER}}}
+
+
 async def export(
     corpus: Name,
     caller: Caller,

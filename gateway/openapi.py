@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from gateway.examples import NoExample, example_of
 from gateway.problems import MEDIA_TYPE
@@ -23,6 +23,21 @@ class ProblemField(BaseModel):
 
 class Problem(BaseModel):
     """RFC 9457, with our code, the request id, and the fields at fault."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:sluice:problem:job_not_found",
+                    "title": "Not Found",
+                    "status": 404,
+                    "detail": "there is no such job, or it is not yours",
+                    "code": "job_not_found",
+                    "request_id": "0c3f6f0f5d7e4c0f8d5a2f6b7c1e9a34",
+                }
+            ]
+        }
+    )
 
     type: str
     title: str
