@@ -17,7 +17,10 @@ _BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Milliseconds from the decision to start: until the process ran, was ready, had sent its first byte."""
+    """Milliseconds from the decision to start: until the process ran, was ready, had sent its first byte.
+
+    The time that a replica stood ready and nobody asked it for anything is left out of the last.
+    """
 
     spawn_ms: float
     ready_ms: float
@@ -29,7 +32,7 @@ class ColdStart:
         return f"{how} in {self.spawn_ms:g} ms, ready after {self.ready_ms:g} ms"
 
     def first_byte_in_words(self) -> str:
-        return f"sent its first byte {self.first_byte_ms:g} ms after it was asked for"
+        return f"sent its first byte, {self.first_byte_ms:g} ms of work after it was asked for"
 
 
 @dataclass

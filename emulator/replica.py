@@ -48,17 +48,18 @@ class Replica:
         self.spawned_at = time.time()
         self.ready_s: float | None = None
         self.fate = ""
+        self._given_s: float | None = None
         self._first_byte_s: float | None = None
 
     @property
     def cold_start(self) -> ColdStart | None:
         if self.ready_s is None:
             return None
-        first = self._first_byte_s
+        first, given = self._first_byte_s, max(self._given_s or 0.0, self.ready_s)
         return ColdStart(
             spawn_ms=_ms(self._spawned_s - self._began_s),
             ready_ms=_ms(self.ready_s - self._began_s),
-            first_byte_ms=None if first is None else _ms(first - self._began_s),
+            first_byte_ms=None if first is None else _ms(self.ready_s - self._began_s + first - given),
             how=self._how,
         )
 
@@ -66,6 +67,11 @@ class Replica:
         self.state = "ready"
         self.ready_s = time.monotonic()
         self._say()
+
+    def given(self) -> None:
+        """A request: the time that nobody asked for anything is no part of the cold start."""
+        if self._given_s is None:
+            self._given_s = time.monotonic()
 
     def answered(self) -> None:
         """The first byte of an answer came back."""

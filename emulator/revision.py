@@ -155,6 +155,7 @@ class Revision:
                     raise
                 revision = revision.successor
             else:
+                replica.given()
                 self._admitted(revision.spec.key, replica)
                 return revision.activator, replica
 

@@ -18,6 +18,12 @@ _WORDS = (
     r"|authorization|authentication|credentials?|cookie|session_?id|signature"
 )
 _SECRET_NAME = re.compile(rf"(?:^|_)(?:{_WORDS})$")
+# `name: value`, `"name": "value"`, `name=value`; and a part of a form of several.
+_PAIR = re.compile(
+    r"""(?<![\w.-])(?P<name>[A-Za-z][\w.-]{0,60})["']?[ \t]{0,8}[:=][ \t]{0,8}"""
+    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;&}]+)"""
+)
+_PART = re.compile(r"""name="(?P<name>[^"\n]{1,60})"(?:;[^\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n(?P<value>[^\r\n]*)""")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # A CloudEvent's: one proves where it is from, the other says who may write; without them it cannot be played again.
 _OF_EVENTS = frozenset(("signature", "token"))
@@ -100,17 +106,45 @@ def _target(target: str, secrets: list[bytes], removed: _Removed) -> str:
 
 
 def _body(body: bytes, kind: str, removed: _Removed) -> bytes:
-    if kind == "application/x-www-form-urlencoded":
-        pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
-        cleaned = _pairs(pairs, "body", removed)
-        return urlencode(cleaned, encoding="latin-1", safe="[]").encode() if cleaned else body
+    """By what it is, whatever it says it is: `curl -d` calls everything a form."""
     try:
         value = json.loads(body) if body.lstrip()[:1] in (b"{", b"[") else None
-        before = len(removed)
-        value = _value(value, "$", removed, frozenset(("$",)) if "cloudevents" in kind else frozenset())
     except (ValueError, RecursionError):
+        value = None
+    if value is not None:
+        return _json(body, value, "cloudevents" in kind, removed)
+    if kind == "application/x-www-form-urlencoded":
+        pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+        if cleaned := _pairs(pairs, "body", removed):
+            return urlencode(cleaned, encoding="latin-1", safe="[]").encode()
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
         return body
-    return json.dumps(value, ensure_ascii=False).encode() if len(removed) > before else body
+    return _text(text, removed).encode()
+
+
+def _json(body: bytes, value: object, is_event: bool, removed: _Removed) -> bytes:
+    before = len(removed)
+    try:
+        cleaned = _value(value, "$", removed, frozenset(("$",)) if is_event else frozenset())
+    except RecursionError:
+        removed.take("body")
+        return REDACTED.encode()
+    return json.dumps(cleaned, ensure_ascii=False).encode("utf-8", "replace") if len(removed) > before else body
+
+
+def _text(text: str, removed: _Removed) -> str:
+    """Lines of JSON, settings, forms of several parts: a name that says so, and what follows it."""
+
+    def without(found: re.Match[str]) -> str:
+        if not is_secret(found["name"]) or not found["value"]:
+            return found[0]
+        return found[0].removesuffix(found["value"]) + removed.take(
+            f"body {found['name']}", found["value"].strip("\"'")
+        )
+
+    return _PART.sub(without, _PAIR.sub(without, text))
 
 
 def _value(value: Any, at: str, removed: _Removed, events: frozenset[str]) -> Any:  # noqa: ANN401 - JSON

@@ -207,3 +207,12 @@ async def test_a_function_that_starts_again_is_forked_from_its_template(start: S
     await platform.emulator.fleet.stop(0)
     await launcher.templates.stop()
     assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+async def test_a_replica_that_nobody_asked_for_anything_waits_at_no_cost(start: Start) -> None:
+    platform = await start({"echo": {"labels": {"com.openfaas.scale.min": "1"}}})
+    assert await platform.emulator.until_ready(20)
+    await asyncio.sleep(1)
+    await platform.get("/function/echo")
+    (cold,) = platform.function("echo")["cold_starts"]
+    assert cold["ready_ms"] <= cold["first_byte_ms"] < cold["ready_ms"] + 900

@@ -54,6 +54,28 @@ def test_a_form_loses_its_secrets() -> None:
     assert cleaned.body == f"user=me&password={REDACTED}".encode()
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "cleaned"),
+    [
+        ("application/x-www-form-urlencoded", '{"password": "hunter22", "q": 1}', '{"password": "[redacted]", "q": 1}'),
+        (
+            "application/x-ndjson",
+            '{"api_key": "k1", "a": 1}\n{"b": 2}\n',
+            '{"api_key": [redacted], "a": 1}\n{"b": 2}\n',
+        ),
+        ("text/plain", "user: me\nclient_secret = s3 # x\n", "user: me\nclient_secret = [redacted] # x\n"),
+        (
+            "multipart/form-data; boundary=b",
+            '--b\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter22\r\n--b--',
+            '--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n[redacted]\r\n--b--',
+        ),
+        ("text/plain", "a token is a word, and 1 = 1", "a token is a word, and 1 = 1"),
+    ],
+)
+def test_bodies_are_read_for_what_they_are(kind: str, body: str, cleaned: str) -> None:
+    assert clean("/", [("content-type", kind)], body.encode(), ()).body.decode() == cleaned
+
+
 def test_an_event_keeps_what_it_is_known_by() -> None:
     binary = clean("/", [("ce-signature", "abc"), ("ce-token", "4"), ("ce-password", "p")], b"", ())
     assert dict(binary.headers) == {"ce-signature": "abc", "ce-token": "4", "ce-password": REDACTED}
