@@ -181,6 +181,7 @@ def _migrate(description: Description, *, local: bool) -> Json:
         "command": list(migration.COMMAND),
         "secrets": [_secret(name) for name in migration.SECRETS],
         "depends_on": _after({"postgres": "service_healthy"}),
+        "healthcheck": {"disable": True},
         **_bounds(256, 500),
         **(_common() | {"restart": "on-failure"}),
     }
@@ -193,6 +194,7 @@ def _tick(orchestrator: Function) -> Json:
         "command": list(TICK),
         "env_file": [".env"],
         "depends_on": _after({orchestrator.name: "service_healthy"}),
+        "healthcheck": {"disable": True},
         **_bounds(64, 100),
         **_common(),
     }
@@ -213,8 +215,9 @@ def _nginx() -> Json:
         ],
         "healthcheck": _health(["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/health"]),
         "depends_on": _after({"gateway": "service_healthy"}),
+        "ulimits": {"nofile": 65535},
         **_bounds(NGINX_MIB, 1000),
-        **(_common() | {"tmpfs": ["/tmp", "/etc/nginx/conf.d"]}),  # noqa: S108
+        **(_common() | {"tmpfs": ["/tmp", "/etc/nginx/conf.d:uid=101,gid=101"]}),  # noqa: S108
     }
 
 

@@ -11,15 +11,8 @@ from rendering.classes import ResourceClass, Tier
 from rendering.eventing import Eventing, Trigger
 from rendering.located import document
 from rendering.stack import Function
-from shared.contracts.registry import ALIASES, MODELS
+from shared.contracts.registry import ALIASES, ANNOUNCED, DIRECT, MODELS
 from shared.errors import InvalidInput
-
-# Sent to the orchestrator by the gateway itself, never through a Trigger.
-DIRECT = frozenset(f"dev.sluice.job.{verb}.v1" for verb in ("submitted", "cancel_requested", "replay_requested"))
-# For whoever wants to know: any number of subscribers, none too.
-ANNOUNCED = frozenset(
-    {*(f"dev.sluice.job.{verb}.v1" for verb in ("completed", "failed", "cancelled")), "dev.sluice.document.indexed.v1"}
-)
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,15 @@ def wanted(function: str, project: str, lock: str) -> str:
     """Blocks of the lock, hashes and all, as `pip --require-hashes` reads them. Raises `KeyError` for no such extra."""
     tables = tomllib.loads(project)["project"]
     asked = {_canonical(each) for each in (*tables["dependencies"], *tables["optional-dependencies"][function])}
-    blocks = dict(_blocks(lock))
-    missing = asked - blocks.keys()
+    blocks = list(_blocks(lock))
+    parents: dict[str, set[str]] = {}
+    for name, block in blocks:  # a name stands twice where one version does not fit every Python
+        parents.setdefault(name, set()).update(_parents(block))
+    missing = asked - parents.keys()
     if missing:
         raise ValueError(f"requirements.lock lacks {', '.join(sorted(missing))}; run scripts/lock")
-    needed = _closure(asked, {name: _parents(block) for name, block in blocks.items()})
-    return "\n".join(_without_comments(block) for name, block in blocks.items() if name in needed) + "\n"
+    needed = _closure(asked, parents)
+    return "\n".join(_without_comments(block) for name, block in blocks if name in needed) + "\n"
 
 
 def _blocks(lock: str) -> Iterator[tuple[str, str]]:

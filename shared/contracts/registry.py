@@ -26,6 +26,26 @@ MODELS = {
     "dev.sluice.pipeline.tick.v1": "stages:PipelineTick",
 }
 
+# The gateway sends these to the orchestrator itself: no Trigger has them.
+DIRECT = frozenset(
+    {
+        "dev.sluice.job.submitted.v1",
+        "dev.sluice.job.cancel_requested.v1",
+        "dev.sluice.job.replay_requested.v1",
+        "dev.sluice.corpus.delete_requested.v1",
+        "dev.sluice.webhook.redelivery_requested.v1",
+    }
+)
+# For whoever wants to know: any number of subscribers, and none too.
+ANNOUNCED = frozenset(
+    {
+        "dev.sluice.job.completed.v1",
+        "dev.sluice.job.failed.v1",
+        "dev.sluice.job.cancelled.v1",
+        "dev.sluice.document.indexed.v1",
+    }
+)
+
 # A PingSource sends its own type and cannot be told another: its event is our tick.
 ALIASES = {"dev.knative.sources.ping": "dev.sluice.pipeline.tick.v1"}
 

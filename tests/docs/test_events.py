@@ -8,7 +8,7 @@ import yaml
 
 from gateway.events import URLS_SUBMITTED
 from shared.contracts.payload import DocumentPayload, JobPayload
-from shared.contracts.registry import ALIASES, MODELS, payload_class
+from shared.contracts.registry import ALIASES, ANNOUNCED, DIRECT, MODELS, payload_class
 from tests.docs.source import PAGES, ROOT, rows
 
 STACK = yaml.safe_load((ROOT / "stack.yml").read_text())["functions"]
@@ -48,4 +48,6 @@ def test_a_row_says_what_the_contract_and_the_triggers_say(event_type: str) -> N
     assert extensions == (", ".join(ours) or "none")
     wanted = subscribers().get(event_type, set())
     assert set(goes_to.split(", ")) == wanted if wanted else goes_to in ("orchestrator, directly", "whoever subscribes")
+    assert (goes_to == "orchestrator, directly") == (event_type in DIRECT)
+    assert wanted or event_type in DIRECT | ANNOUNCED
     assert set(sent_by.split(", ")) <= STACK.keys() | OTHERS

@@ -32,6 +32,12 @@ def test_every_pin_keeps_a_hash_and_nothing_names_an_address() -> None:
     assert "://" not in text
 
 
+def test_what_differs_by_python_is_there_for_each() -> None:
+    pins = re.findall(r"(?m)^numpy==.*$", LOCK)
+    assert len(pins) > 1, "choose another distribution with more than one version in the lock"
+    assert re.findall(r"(?m)^numpy==.*$", wanted("inference", TOML, LOCK)) == pins
+
+
 def test_it_runs_alone_before_anything_is_installed() -> None:
     command = [sys.executable, "-I", "-S", str(ROOT / "rendering" / "requirements.py"), "membership", str(ROOT)]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
