@@ -80,8 +80,6 @@ class Deployments:
 
     def put(self, deployment: Deployment) -> None:
         """Starts it, in place of what has its name. Raises `InvalidInput`, and `NotFound` for a secret."""
-        if self._rules.edition == "ce":
-            refuse(deployment, len(self.records.keys() - {deployment.key}))
         for secret in deployment.secrets:
             if self._secrets.find(deployment.namespace, secret) is None:
                 raise NotFound("secret_missing", f'unable to fetch secrets: secrets "{secret}" not found')
@@ -104,6 +102,8 @@ class Deployments:
         self._fleet.remove(key)
 
     def _start(self, deployment: Deployment) -> None:
+        if self._rules.edition == "ce":
+            refuse(deployment, len(self.records.keys() - {deployment.key}))
         code = self._code.find(deployment)
         labels = read_labels(deployment.labels, self._rules.idle_s)
         body = {

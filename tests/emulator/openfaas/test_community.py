@@ -1,11 +1,14 @@
 """`--edition ce`: what Community Edition refuses is refused, and what it cannot do is not done."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.openfaas.community import is_private, registry
 from tests.emulator.openfaas.conftest import Open
+from tests.emulator.openfaas.test_deploying import Restarted
+from tests.emulator.openfaas.world import Client
 
 SCALE = "com.openfaas.scale"
 
@@ -85,3 +88,18 @@ def test_registries_that_cannot_be_public() -> None:
     assert (registry("acme/fn:1"), registry("ghcr.io/acme/fn"), registry("fn:1")) == (None, "ghcr.io", None)
     private = ("localhost", "10.0.0.1:5000", "registry:5000", "hub.corp.internal", "1.dkr.ecr.eu-west-1.amazonaws.com")
     assert [is_private(host) for host in (*private, "ghcr.io")] == [True] * 5 + [False]
+
+
+async def test_what_was_deployed_before_is_not_there_in_the_other_edition(tmp_path: Path) -> None:
+    world = Restarted(tmp_path, {})
+
+    async def deploy(client: Client) -> None:
+        await client.deploy("pro", envProcess="cat", labels={f"{SCALE}.target": "10"})
+        await client.deploy("both", envProcess="cat")
+
+    async def names(client: Client) -> list[str]:
+        return [each["name"] for each in await client.json("/system/functions")]
+
+    await world.once(deploy)
+    assert await world.once(names, edition="ce") == ["both"]
+    assert await world.once(names) == ["both", "pro"]

@@ -151,9 +151,9 @@ class Restarted:
         self.folder = folder
         self.stack = write_stack(folder, functions)
 
-    async def once(self, act: Any) -> Any:
+    async def once(self, act: Any, **more: Any) -> Any:
         settings = EmulatorSettings(
-            stack_file=self.stack, data_dir=self.folder / "data", port=0, grace_s=1.0, drain_s=1.0
+            stack_file=self.stack, data_dir=self.folder / "data", port=0, grace_s=1.0, drain_s=1.0, **more
         )
         async with Emulator(settings) as emulator, aiohttp.ClientSession() as session:
             return await act(Client(Platform(emulator, session), self.folder / "data"))
