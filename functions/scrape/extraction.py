@@ -54,12 +54,12 @@ _MARKUP = re.compile(r"<[^>]{0,10000}>")
 _BREAK = "\u2028"
 
 
-def from_html(html: str, url: str | None = None) -> Text:
+def from_html(html: str, url: str | None = None, agent: str = "") -> Text:
     """Raises `Permanent` no_text when nothing on the page can be read."""
     tree = load_html(html) if html.strip() else None
     if tree is None:
         return from_text(_without_tags(html))
-    about = read(tree, url)
+    about = read(tree, url, agent)
     return _extracted(_best_text(tree, url) or _without_tags(html), about)
 
 

@@ -47,8 +47,10 @@ class Fetcher:
                 self._client.stream("GET", url, headers=_complete(url, headers), timeout=self._timeout) as response,
             ):
                 body = b"" if response.status_code in REDIRECTS else await self._read(response, cut_at)
-        # Looking at a header of the same name twice joins the values, as lists in headers may be.
-        return Response(url, response.status_code, dict(response.headers), body)
+        # Looking at a header of the same name twice joins the values, as lists in headers may be. Not this one: each of
+        # its lines may speak to another crawler.
+        lines = {"x-robots-tag": "\n".join(response.headers.get_list("x-robots-tag"))}
+        return Response(url, response.status_code, dict(response.headers) | lines, body)
 
     async def _read(self, response: httpx.Response, cut_at: int | None) -> bytes:
         length = response.headers.get("content-length", "")

@@ -14,34 +14,40 @@ LENGTHS = struct.Struct("!II")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A body as it came over the wire, and what is needed to read it."""
+    """A body as it came over the wire, and what is needed to read it. Its `meta` elements may call us by `agent`."""
 
     url: str | None
     form: Form | Literal["sitemap"]
     content_type: str | None
     content_encoding: str | None
     body: bytes
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What was read. `text` is never empty."""
+    """What was read. `text` is never empty.
+
+    `canonical` is the address that the page gives itself; `robots` what it asks of crawlers, a line an element.
+    """
 
     text: str
     title: str | None = None
     author: str | None = None
     date: str | None = None
     language: str | None = None
+    canonical: str | None = None
+    robots: str | None = None
 
 
 def page_frame(page: Page) -> bytes:
-    head = json.dumps([page.url, page.form, page.content_type, page.content_encoding]).encode()
+    head = json.dumps([page.url, page.form, page.content_type, page.content_encoding, page.agent]).encode()
     return LENGTHS.pack(len(head), len(page.body)) + head + page.body
 
 
 def read_page(head: bytes, body: bytes) -> Page:
-    url, form, content_type, content_encoding = json.loads(head)
-    return Page(url, form, content_type, content_encoding, body)
+    url, form, content_type, content_encoding, agent = json.loads(head)
+    return Page(url, form, content_type, content_encoding, body, agent)
 
 
 def answer_frame(answer: Text | Sitemap) -> bytes:

@@ -82,4 +82,6 @@ async def scrape_page(body: Json, caller: CallerContext, desk: Desk) -> Json:
         "author": text.author,
         "date": text.date,
         "language": text.language,
+        "canonical_url": text.canonical,
+        "directives": [*sorted(outcome.directives)],
     }

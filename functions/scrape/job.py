@@ -10,6 +10,7 @@ from ssl import SSLContext
 
 import httpx
 
+from functions.scrape.directives import check
 from functions.scrape.fetch import Fetcher
 from functions.scrape.moments import open_moments
 from functions.scrape.outcome import document_scraped
@@ -101,6 +102,7 @@ class Desk:
             moved_to = outcome.url if outcome.url != claim.fetch_url else None
             await self.worker.give_back([claim], outcome.wait_s, fetch_url=moved_to)
             return None
+        check(outcome.directives)
         text = outcome.text
         ref = await self.worker.objects.put(claim.corpus_id, "text", text.text.encode()) if text else None
         return document_scraped(claim, outcome, ref)

@@ -13,9 +13,13 @@ from lxml.etree import XPath
 from lxml.html import HtmlElement
 from trafilatura.metadata import examine_meta, extract_meta_json, extract_title
 
+from shared.errors import InvalidInput
+from shared.urls import normalise
+
 AUTHOR_CHARS = 120
 LANGUAGE_SAMPLE_CHARS = 2000
 LANGUAGE_MIN_CHARS = 40
+MOST_ROBOTS = 20
 
 _AUTHORS = XPath(
     "(//*[@rel='author' or @itemprop='author' or contains(@class,'author') or contains(@class,'byline')]"
@@ -36,9 +40,11 @@ class Metadata:
     author: str | None = None
     date: str | None = None
     language: str | None = None
+    canonical: str | None = None
+    robots: str | None = None
 
 
-def read(tree: HtmlElement, url: str | None) -> Metadata:
+def read(tree: HtmlElement, url: str | None, agent: str = "") -> Metadata:
     """Without the language when the page does not state it: see `detect_language`."""
     stated = examine_meta(tree)
     if stated.author and " " not in stated.author:
@@ -52,6 +58,8 @@ def read(tree: HtmlElement, url: str | None) -> Metadata:
         author=_line(stated.author or _author(tree), 500),
         date=_line(_date(tree, url), 40),
         language=_stated_language(tree),
+        canonical=_canonical(tree, url),
+        robots=_robots(tree, agent),
     )
 
 
@@ -85,6 +93,27 @@ def _stated_language(tree: HtmlElement) -> str | None:
     root = tree.getroottree().getroot()
     found = _LANGUAGE.match((root.get("lang") or root.get("xml:lang") or "").strip())
     return found[0].lower() if found else None
+
+
+def _canonical(tree: HtmlElement, url: str | None) -> str | None:
+    """Noted, never followed: a page can name any other."""
+    for link in tree.iterfind(".//link[@href]"):
+        if "canonical" in (link.get("rel") or "").lower().split():
+            try:
+                return normalise(link.get("href"), url)
+            except InvalidInput:
+                return None
+    return None
+
+
+def _robots(tree: HtmlElement, agent: str) -> str | None:
+    names = {"robots", agent.lower()}
+    said = [
+        _line(meta.get("content"), 200) or ""
+        for meta in tree.iterfind(".//meta[@content]")
+        if (meta.get("name") or "").strip().lower() in names
+    ]
+    return "\n".join(said[:MOST_ROBOTS]) or None
 
 
 def _line(text: str | None, limit: int) -> str | None:

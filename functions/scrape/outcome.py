@@ -34,6 +34,7 @@ def document_scraped(claim: Claimed, scraped: Scraped, text: ObjectRef | None) -
         author=about.author,
         date=about.date,
         language=about.language,
+        canonical_url=about.canonical,
         etag=_fitting(scraped.etag, 1000),
         last_modified=_fitting(scraped.last_modified, 100),
         fetched_at=scraped.fetched_at,

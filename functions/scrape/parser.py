@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from functions.scrape import sitemaps
 from functions.scrape.body import decode, unpack
+from functions.scrape.confinement import confine
 from functions.scrape.frames import LENGTHS, Page, Text, answer_frame, failure_frame, read_page
 from functions.scrape.sitemaps import Sitemap
 from functions.scrape.sniffing import check_text
@@ -63,7 +64,7 @@ def read(page: Page) -> Text:
     text = decode(body, page.content_type)
     check_text(body, text)
     try:
-        return from_html(text, page.url) if page.form == "html" else from_text(text)
+        return from_html(text, page.url, page.agent) if page.form == "html" else from_text(text)
     except (MemoryError, RecursionError):
         raise Permanent("page_too_complex", "the page is too deeply nested or too complex to read") from None
 
@@ -104,7 +105,7 @@ def _serve(connection: socket.socket, parent: int, cpu_s: float, memory_bytes: i
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         die_with(parent, signal.SIGKILL)
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        confine()
         sys.setrecursionlimit(STACK_DEPTH)
         with connection, connection.makefile("rb") as stream:
             while lengths := stream.read(LENGTHS.size):

@@ -60,7 +60,7 @@ class Robots:
 
     def __init__(self, fetcher: Fetcher, agent: str, shelf: Shelf, clock: Callable[[], datetime]) -> None:
         self._fetcher = fetcher
-        self._agent = agent
+        self.agent = agent
         self._shelf = shelf
         self._clock = clock
         self._known: dict[str, tuple[Rules, datetime]] = {}
@@ -113,9 +113,9 @@ class Robots:
             if _answered(copy) or kept is None:
                 await self._shelf.put(site, copy)
             elif _answered(kept) and kept.fetched_at + STALE > now:
-                return self._remember(site, _rules(kept, self._agent), now + UNANSWERED)
+                return self._remember(site, _rules(kept, self.agent), now + UNANSWERED)
         assert copy is not None
-        return self._remember(site, _rules(copy, self._agent), _until(copy))
+        return self._remember(site, _rules(copy, self.agent), _until(copy))
 
     def _remember(self, site: str, rules: Rules, until: datetime) -> Rules:
         if len(self._known) >= REMEMBERED_SITES:

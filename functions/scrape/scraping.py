@@ -8,6 +8,7 @@ from datetime import datetime
 
 from functions.scrape.body import unpack
 from functions.scrape.core import Move, Response, Unchanged, form_of, judge
+from functions.scrape.directives import of_header, of_page
 from functions.scrape.fetch import Fetcher
 from functions.scrape.frames import Page, Text
 from functions.scrape.pace import Pace
@@ -35,13 +36,14 @@ class Target:
     last_modified: str | None = None
 
     def conditions(self) -> dict[str, str]:
+        """Only what a header can hold: it is the server's own words, and may be anything."""
         pairs = (("If-None-Match", self.etag), ("If-Modified-Since", self.last_modified))
-        return {name: value for name, value in pairs if value}
+        return {name: value for name, value in pairs if value and value.isascii() and value.isprintable()}
 
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """`text` is None when the server said that nothing changed."""
+    """`text` is None when the server said that nothing changed. `directives` are what the page asks of indexers."""
 
     final_url: str
     text: Text | None
@@ -49,6 +51,7 @@ class Scraped:
     content_type: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    directives: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +150,12 @@ class Scraper:
                 headers.get("content-type"),
                 headers.get("content-encoding"),
                 response.body,
+                self._robots.agent,
             )
             text = await self._parser.read(page)
+        asked = of_header(headers.get("x-robots-tag", "").split("\n"), self._robots.agent)
         return Scraped(
+            directives=asked | of_page(((text and text.robots) or "").split("\n")),
             final_url=response.url,
             text=text,
             fetched_at=self._clock(),

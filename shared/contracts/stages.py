@@ -42,6 +42,7 @@ class DocumentScraped(DocumentPayload):
     author: Annotated[str, Field(max_length=500)] | None = None
     date: Annotated[str, Field(max_length=40)] | None = None
     language: Annotated[str, Field(max_length=20)] | None = None
+    canonical_url: Annotated[str, Field(max_length=2048)] | None = None
     etag: Annotated[str, Field(max_length=1000)] | None = None
     last_modified: Annotated[str, Field(max_length=100)] | None = None
     fetched_at: datetime

@@ -205,6 +205,8 @@ async def test_a_caller_gets_one_page_at_once() -> None:
         "author": None,
         "date": None,
         "language": None,
+        "canonical_url": None,
+        "directives": [],
     }
     assert refused.value.code == "http_404"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import os
 import random
 import signal
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from functions.scrape.frames import Page, Text
 from functions.scrape.parsing import PAGES_PER_CHILD, Parser, living_parser, parser_process
 from shared.errors import Interrupted, Permanent
-from tests.local_http import until
+from tests.local_http import asgi, serving, until
 
 CPU_S = 1.0
 SLOW = b"<html><body>" + b"<a href=x>y</a>" * 600_000
@@ -158,6 +161,54 @@ async def test_it_ends_when_its_parent_is_killed() -> None:
     await parent.wait()
     await until(lambda: _is_dead(orphan))
     assert not folder.exists()
+
+
+SPY = """
+import json, os, pathlib, signal, socket, sys
+from functions.scrape.confinement import confine
+
+secret, port, parent = sys.argv[1], int(sys.argv[2]), os.getppid()
+tries = {
+    "read": lambda: open(secret).read(),
+    "list": lambda: os.listdir(os.path.dirname(secret)),
+    "write": lambda: open(secret + ".new", "w"),
+    "environment": lambda: open(f"/proc/{parent}/environ").read(),
+    "memory": lambda: open(f"/proc/{parent}/mem", "rb"),
+    "connect": lambda: socket.create_connection(("127.0.0.1", port)),
+    "signal": lambda: os.kill(parent, 0),
+}
+
+def outcome(do):
+    try:
+        do()
+    except OSError:
+        return "refused"
+    return "done"
+
+before = {name: outcome(do) for name, do in tries.items()}
+confined = confine()
+import encodings.big5, encodings.cp949, zoneinfo  # what pages need late is still there
+print(json.dumps([confined, before, {name: outcome(do) for name, do in tries.items()}]))
+"""
+
+
+async def test_its_children_reach_no_file_no_process_and_no_network(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("key")
+    async with serving(asgi(nothing)) as address:
+        arguments = ["-c", SPY, str(secret), address.rpartition(":")[2]]
+        spy = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+        out, _ = await spy.communicate()
+    confined, before, after = json.loads(out)
+    if not confined:
+        pytest.skip("this kernel has no Landlock")
+    assert set(before.values()) == {"done"}
+    held = {"read", "list", "write", "environment", "memory"}
+    assert {name for name, outcome in after.items() if outcome == "refused"} >= held
+
+
+async def nothing(request: Request) -> Response:
+    return Response()
 
 
 def _processes() -> list[psutil.Process]:

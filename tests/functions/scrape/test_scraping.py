@@ -268,3 +268,39 @@ async def test_a_sitemap_waits_its_turn(parser_path: str) -> None:
         pace = Pace(busy={address.removeprefix("http://"): 4.0})
         async with scraping(parser_path, pace) as scraper:
             assert await scraper.list_sitemap(Target(address + "/one.xml")) == Postponed(address + "/one.xml", 4.0)
+
+
+async def asking(request: Request) -> Answer:
+    head = b"<link rel='Canonical alternate' href='/the-one#x'><meta name=ROBOTS content='NOARCHIVE'>"
+    head += b"<meta name=sluice content=noindex><meta name=googlebot content=none>"
+    refresh = b"<meta http-equiv=refresh content='0; url=/trap'>"
+    headers = {"x-robots-tag": "googlebot: noindex"}
+    return Answer(
+        PAGE.replace(b"<head>", b"<head>" + refresh + (head if request.url.path == "/" else b"")), 200, headers
+    )
+
+
+async def test_what_a_page_asks_of_indexers_is_noted_and_a_refresh_not_followed(parser_path: str) -> None:
+    async with serving(asgi(site(asking))) as address, scraping(parser_path, Pace()) as scraper:
+        asks = await scraper.scrape(Target(address + "/"))
+        asks_not = await scraper.scrape(Target(address + "/plain"))
+    assert isinstance(asks, Scraped)
+    assert isinstance(asks_not, Scraped)
+    assert asks.final_url == address + "/"
+    assert asks.directives == frozenset({"noindex", "noarchive"})
+    assert asks_not.directives == frozenset()
+    assert asks.text is not None
+    assert asks.text.canonical == address + "/the-one"
+
+
+@pytest.mark.parametrize("validator", ['"\u00e9"', '"1\r\nX-Evil: 1"', '"\x00"'])
+async def test_validators_that_no_header_can_hold_are_not_sent(validator: str, parser_path: str) -> None:
+    seen: list[str | None] = []
+
+    async def reply(request: Request) -> Answer:
+        seen.append(request.headers.get("if-none-match"))
+        return await plain(request)
+
+    async with serving(asgi(site(reply))) as address, scraping(parser_path, Pace()) as scraper:
+        assert isinstance(await scraper.scrape(Target(address + "/", etag=validator)), Scraped)
+    assert seen == [None]
