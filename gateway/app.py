@@ -75,8 +75,8 @@ ROUTES = (
 )
 
 
-def create_app(settings: Settings, variables: Mapping[str, str]) -> ASGIApp:
-    """An ASGI app that opens its resources at start."""
+def create_app(settings: Settings, variables: Mapping[str, str], routes: Sequence[Route] | None = None) -> ASGIApp:
+    """An ASGI app that opens its resources at start. `routes` are by default all that there are."""
     metrics = Metrics()
 
     @asynccontextmanager
@@ -85,7 +85,7 @@ def create_app(settings: Settings, variables: Mapping[str, str]) -> ASGIApp:
             app.state.resources = resources
             yield
 
-    routes = table(settings.triggers_dir)
+    routes = table(settings.triggers_dir) if routes is None else routes
     larger = {route.path: route.body_bytes for route in routes if route.body_bytes > http_triggers.BODY_BYTES}
     limited = BodyLimit(routed(routes, lifespan), limit_bytes=http_triggers.BODY_BYTES, larger=larger)
     return RequestId(Contained(Measured(SingleHeaders(limited), metrics)))
