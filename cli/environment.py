@@ -31,6 +31,7 @@ PASSED_ON = (
     "SCRAPE_",
     "SEARCH_",
     "SYNC_TIMEOUT_SECONDS",
+    "TIER_WEIGHTS",
     "VECTOR_",
     "WEBHOOK_",
     "WAKE_UP_SECONDS",

@@ -14,6 +14,7 @@ from gateway.problems import FieldError
 from gateway.resources import Resources
 from gateway.submission import JOBS, Submission, distinct_urls
 from gateway.views import Accepted, Skipped
+from shared.auth.context import CallerContext
 from shared.contracts.envelope import to_event
 from shared.contracts.jobs import JobSubmitted, Webhook
 from shared.errors import InvalidInput, StageFailure
@@ -72,20 +73,20 @@ def answer(asked: Asked, job_id: UUID) -> Accepted:
 
 
 async def accept(
-    asked: Asked, caller_id: str, job_id: UUID, resources: Resources, *, function: str = "orchestrator"
+    asked: Asked, caller: CallerContext, job_id: UUID, resources: Resources, *, function: str = "orchestrator"
 ) -> None:
     """Stores what was asked for, then tells the orchestrator, whose answer means that the job is in the database.
 
     Job and event ids go together: whoever submits again under the same job id changes nothing.
     """
-    await _check_same(asked, caller_id, job_id, resources)
+    await _check_same(asked, caller.caller_id, job_id, resources)
     # A folder of its own: no other submission can store the same list there while housekeeping removes it.
-    folder = submission_folder(caller_id, job_id)
+    folder = submission_folder(caller.caller_id, job_id)
     urls = await resources.objects.put(folder, "urls", json.dumps(list(asked.urls), ensure_ascii=False).encode())
     text = None if asked.text is None else await resources.objects.put(folder, "text", _encoded(asked.text))
     payload = JobSubmitted(
         job_id=job_id,
-        caller_id=caller_id,
+        caller_id=caller.caller_id,
         corpus=asked.corpus,
         urls=urls,
         count=len(asked.urls),
@@ -94,12 +95,13 @@ async def accept(
         webhook=asked.webhook,
         announced=asked.announced,
         request_sha256=asked.request_sha256,
+        weight=resources.settings.tier_weights.get(caller.tier, 1),
     )
     event_id = derived_id(str(job_id), "submitted")
     event = to_event(payload, source="/gateway", cause=None, time=datetime.now(UTC), id=event_id)
     await resources.functions.send(function, event)
     # Two different requests under one key may have raced: only one of them is the job.
-    await _check_same(asked, caller_id, job_id, resources)
+    await _check_same(asked, caller.caller_id, job_id, resources)
 
 
 async def _check_same(asked: Asked, caller_id: str, job_id: UUID, resources: Resources) -> None:

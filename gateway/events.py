@@ -16,6 +16,7 @@ from gateway.problems import FieldError, InvalidFields, field_name, of_error, se
 from gateway.resources import Caller, Opened, Resources
 from gateway.submission import Submission
 from gateway.views import Accepted, AcceptedBatch
+from shared.auth.context import CallerContext
 from shared.errors import InvalidInput, TooLarge
 from shared.events.codec import decode, decode_batch, is_batch
 from shared.events.event import CloudEvent
@@ -74,16 +75,16 @@ async def receive(request: Request, caller: Caller, resources: Opened) -> Respon
         return of_error(request, error, 400)
     guard = resources.settings.webhook_guard
     if single is not None:
-        accepted = await _take(single, await read(_submission(single), guard), caller.caller_id, resources)
+        accepted = await _take(single, await read(_submission(single), guard), caller, resources)
         return Response(status_code=202, headers={"Location": accepted.links["self"]})
-    jobs = [await _take(event, asked, caller.caller_id, resources) for event, asked in await _read(batch or [], guard)]
+    jobs = [await _take(event, asked, caller, resources) for event, asked in await _read(batch or [], guard)]
     return JSONResponse(AcceptedBatch(jobs=jobs).model_dump(mode="json"), 202)
 
 
-async def _take(event: CloudEvent, asked: Asked, caller_id: str, resources: Resources) -> Accepted:
+async def _take(event: CloudEvent, asked: Asked, caller: CallerContext, resources: Resources) -> Accepted:
     """The same event of the same caller is the same job, however often it comes."""
-    job_id = UUID(derived_id(caller_id, event.source, event.id))
-    await accept(asked, caller_id, job_id, resources)
+    job_id = UUID(derived_id(caller.caller_id, event.source, event.id))
+    await accept(asked, caller, job_id, resources)
     return answer(asked, job_id)
 
 

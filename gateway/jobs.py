@@ -51,7 +51,7 @@ async def submit(
         job_id = UUID(derived_id(caller.caller_id, "idempotency", idempotency_key))
         request_sha256 = fingerprint(body)
     asked = await read(body, resources.settings.webhook_guard, request_sha256=request_sha256)
-    await accept(asked, caller.caller_id, job_id, resources)
+    await accept(asked, caller, job_id, resources)
     accepted = answer(asked, job_id)
     response.headers["Location"] = accepted.links["self"]
     return accepted

@@ -1,5 +1,6 @@
 """What the gateway reads from its environment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Settings:
     max_queue_depth: int = 1000
     triggers_dir: Path = Path("triggers")
     webhook_guard: Guard = field(default_factory=Guard)
+    tier_weights: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, env: Environment) -> "Settings":
@@ -44,4 +46,5 @@ class Settings:
             max_queue_depth=env.integer("MAX_QUEUE_DEPTH", 1000),
             triggers_dir=Path(env.text("TRIGGERS_DIR", "triggers")),
             webhook_guard=Guard(env.networks("WEBHOOK_ALLOW_NETWORKS")),
+            tier_weights=env.table("TIER_WEIGHTS", "free=1,standard=2,premium=4", maximum=1000),
         )

@@ -11,6 +11,7 @@ from gateway.accepting import Asked, accept, fingerprint
 from gateway.http_triggers import StageRoute
 from gateway.resources import ApiKey, Caller, Opened, Resources
 from gateway.submission import JOBS
+from shared.auth.context import CallerContext
 from shared.contracts.jobs import CorpusName, JobSubmitted
 from shared.errors import Conflict, DeadlineExceeded, InvalidInput, Overloaded
 from shared.store import reads
@@ -95,20 +96,20 @@ def _calling(route: StageRoute) -> Endpoint:
 
 def _queueing_pages(route: StageRoute) -> Endpoint:
     async def enqueue(body: PageWork, caller: Caller, resources: Opened, response: Response) -> Queued:
-        return await _enqueue(route, body, caller.caller_id, resources, response)
+        return await _enqueue(route, body, caller, resources, response)
 
     return enqueue
 
 
 def _queueing_texts(route: StageRoute) -> Endpoint:
     async def enqueue(body: TextWork, caller: Caller, resources: Opened, response: Response) -> Queued:
-        return await _enqueue(route, body, caller.caller_id, resources, response)
+        return await _enqueue(route, body, caller, resources, response)
 
     return enqueue
 
 
 async def _enqueue(
-    route: StageRoute, body: PageWork, caller_id: str, resources: Resources, response: Response
+    route: StageRoute, body: PageWork, caller: CallerContext, resources: Resources, response: Response
 ) -> Queued:
     await _check_depth(route, resources)
     asked = Asked(
@@ -120,8 +121,8 @@ async def _enqueue(
         request_sha256=fingerprint(body) if body.job_id else None,
     )
     job_id = body.job_id or uuid4()
-    await accept(asked, caller_id, job_id, resources, function=route.function)
-    if body.job_id is not None and await reads.get_job(resources.store, caller_id, job_id) is None:
+    await accept(asked, caller, job_id, resources, function=route.function)
+    if body.job_id is not None and await reads.get_job(resources.store, caller.caller_id, job_id) is None:
         raise Conflict("job_id_taken", "this job_id cannot be used: choose another, or leave it out", field="job_id")
     response.headers["Location"] = f"{JOBS}/{job_id}"
     return Queued(job_id=job_id)

@@ -73,13 +73,13 @@ class Environment:
             raise _invalid(name, f"must be one of {', '.join(allowed)}", default)
         return value
 
-    def table(self, name: str, default: str) -> dict[str, int]:
+    def table(self, name: str, default: str, *, maximum: int = 10**9) -> dict[str, int]:
         """`free=1,premium=4` as a mapping to whole numbers from 1."""
         table = {}
         for part in filter(None, map(str.strip, self.text(name, default).split(","))):
             word, _, number = (piece.strip() for piece in part.partition("="))
-            if not word or not number.isdecimal() or int(number) < 1:
-                sentence = f"{name} must be a list like {default}, with whole numbers from 1"
+            if not word or not number.isdecimal() or not 1 <= int(number) <= maximum:
+                sentence = f"{name} must be a list like {default}, with whole numbers from 1 to {maximum}"
                 raise InvalidInput("setting_invalid", sentence, field=name)
             table[word] = int(number)
         return table

@@ -45,7 +45,8 @@ class JobSubmitted(JobPayload):
     """A caller asks for URLs. They lie in the object store as a JSON list of normalised, distinct URLs.
 
     With `sitemap` they are addresses of sitemaps. With `text` it is one URL, whose text the caller brings. A job that
-    is not `announced` ends without an event. `request_sha256` tells a repetition from another request.
+    is not `announced` ends without an event. `request_sha256` tells a repetition from another request. `weight` is how
+    many turns the caller gets for one of a caller that weighs 1.
     """
 
     event_type: ClassVar[str] = "dev.sluice.job.submitted.v1"
@@ -60,6 +61,7 @@ class JobSubmitted(JobPayload):
     webhook: Webhook | None = None
     announced: bool = True
     request_sha256: Sha256 | None = None
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 class JobCancelRequested(JobPayload):

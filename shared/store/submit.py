@@ -46,6 +46,7 @@ async def submit_job(
 ) -> list[CloudEvent]:
     """URLs of pages or of sitemaps. The events to send on; none for a job that is already known."""
     distinct = list(dict.fromkeys(urls))
+    await store.fetch(_SQL["weigh"], payload.caller_id, payload.weight)
     async with store.transaction() as connection:
         corpus_id = await _accept(connection, event, payload, len(distinct), defaults, now)
         if corpus_id is None:
@@ -73,6 +74,7 @@ async def submit_text(
     again_at = now + timedelta(seconds=policy.nudge_wait_s(0))
     page = document_id(payload.job_id, url)
     known = {"final_url": url, "title": payload.title, "content_type": "text/plain", "fetched_at": now.isoformat()}
+    await store.fetch(_SQL["weigh"], payload.caller_id, payload.weight)
     async with store.transaction() as connection:
         corpus_id = await _accept(connection, event, payload, 1, defaults, now)
         if corpus_id is None:

@@ -65,11 +65,13 @@ WITH RECURSIVE suspects AS MATERIALIZED (
     WHERE d.lease_until IS NOT NULL AND d.state = 'scraping'
     GROUP BY d.caller_id
 ), eligible AS (
-    SELECT id, domain, pace_s, place, turn + coalesce(in_hand.n, 0) AS turn,
+    -- Each caller's turns are spread by its weight; within a turn the dice decide, so that no weight starves another.
+    SELECT id, domain, pace_s,
+        (turn + coalesce(in_hand.n, 0) - luck(caller_id, $3)) / coalesce(w.weight, 1) AS turn,
         row_number() OVER (PARTITION BY domain ORDER BY caller_id <= last_caller, caller_id, turn) AS nth
-    FROM candidates LEFT JOIN in_hand USING (caller_id)
+    FROM candidates LEFT JOIN in_hand USING (caller_id) LEFT JOIN caller_weights w USING (caller_id)
 ), chosen AS MATERIALIZED (
-    (SELECT id, domain, pace_s FROM eligible WHERE pace_s = 0 OR nth = 1 ORDER BY turn, place LIMIT $1)
+    (SELECT id, domain, pace_s FROM eligible WHERE pace_s = 0 OR nth = 1 ORDER BY turn LIMIT $1)
     UNION ALL
     SELECT id, domain, pace_s FROM suspects
 ), open AS MATERIALIZED (
@@ -148,8 +150,10 @@ WITH RECURSIVE suspects AS MATERIALIZED (
     WHERE d.lease_until IS NOT NULL AND d.state = 'embedding'
     GROUP BY d.caller_id
 ), queue AS (
-    SELECT id, tokens, row_number() OVER (ORDER BY turn + coalesce(in_hand.n, 0), place) AS nth
-    FROM candidates LEFT JOIN in_hand USING (caller_id)
+    SELECT id, tokens, row_number() OVER (
+        ORDER BY (turn + coalesce(in_hand.n, 0) - luck(caller_id, $3)) / coalesce(w.weight, 1)
+    ) AS nth
+    FROM candidates LEFT JOIN in_hand USING (caller_id) LEFT JOIN caller_weights w USING (caller_id)
 ), chosen AS MATERIALIZED (
     SELECT id FROM (SELECT id, nth, sum(tokens) OVER (ORDER BY nth) AS budget FROM queue) q
     WHERE nth <= $1::integer AND (nth = 1 OR budget <= $5::bigint)

@@ -21,6 +21,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (id) DO NOTHING
 RETURNING true;
 
+-- name: weigh
+INSERT INTO caller_weights (caller_id, weight)
+SELECT $1, $2::integer
+WHERE coalesce((SELECT weight FROM caller_weights WHERE caller_id = $1), 1) <> $2
+ON CONFLICT (caller_id) DO UPDATE SET weight = excluded.weight;
+
 -- name: meet_domains
 INSERT INTO domains (domain, delay_s)
 SELECT d, $2 FROM unnest($1::text[]) AS d

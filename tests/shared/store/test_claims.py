@@ -1,6 +1,7 @@
 """Who gets which document, when several callers and workers want theirs."""
 
 import asyncio
+import itertools
 from collections import Counter
 
 import pytest
@@ -89,6 +90,67 @@ async def test_many_callers_share_a_small_claim_over_time(world: World) -> None:
         [claim] = await world.scrape(1)
         served[claim.caller_id] += 1
     assert max(served.values()) <= 3
+
+
+async def test_turns_are_weighted(world: World) -> None:
+    await world.submit(pages("a.org", 100), caller="alice", weight=4)
+    await world.submit(pages("b.org", 100), caller="bob")
+    served = Counter(claim.caller_id for claim in await world.scrape(50))
+    assert served["alice"] == pytest.approx(40, abs=2)
+    assert served["bob"] == 50 - served["alice"]
+
+
+async def test_embedding_turns_are_weighted(world: World) -> None:
+    await world.submit(pages("a.org", 40), caller="alice", weight=4)
+    await world.submit(pages("b.org", 40), caller="bob")
+    for request in await world.pass_scrape():
+        await world.apply(world.chunked(request))
+    served = Counter(claim.caller_id for claim in await world.embed(30))
+    assert served["alice"] == pytest.approx(24, abs=2)
+
+
+async def test_a_weight_is_the_newest_submission_s(world: World) -> None:
+    await world.submit(pages("a.org", 1), caller="alice", weight=9)
+    await world.submit(pages("a.org", 60), caller="alice")
+    await world.submit(pages("b.org", 60), caller="bob")
+    served = Counter(claim.caller_id for claim in await world.scrape(40))
+    assert served["alice"] == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("weight", [1, 4])
+async def test_ten_thousand_queued_documents_hold_up_nobody(world: World, weight: int) -> None:
+    """Two workers that claim again whenever some of their pages are done: a new caller is in the very next claims."""
+    await world.submit(pages("a.org", 10_000), caller="alice", weight=weight)
+    busy = [await world.scrape(16), await world.scrape(16)]
+    waits = []
+    for n in range(10):
+        await world.submit([f"https://b.org/{n}"], caller="bob")
+        for waited in itertools.count(1):
+            done = busy[waited % 2]
+            for claim in done[:8]:
+                await world.apply(world.failed(claim, "permanent"))
+            world.after(0.1)
+            fresh = await world.scrape(8)
+            busy[waited % 2] = done[8:] + fresh
+            if "bob" in {claim.caller_id for claim in fresh}:
+                break
+        waits.append(waited)
+    assert max(waits) == 1
+
+
+async def test_no_weight_starves_another_even_at_one_page_at_a_time(world: World) -> None:
+    """The worst case: a single place, so that nothing in hand ever tells who had many turns."""
+    await world.submit(pages("a.org", 1000), caller="alice", weight=10)
+    await world.submit(pages("b.org", 100), caller="bob")
+    turns = []
+    for _ in range(150):
+        world.after(0.37)
+        [claim] = await world.scrape(1)
+        turns.append(claim.caller_id)
+        await world.apply(world.failed(claim, "permanent"))
+    bobs = [turn for turn, caller in enumerate(turns) if caller == "bob"]
+    assert len(bobs) >= 4, "about one turn in twenty is what the lighter of 10 and 1 gets"
+    assert max(b - a for a, b in itertools.pairwise([-1, *bobs, 150])) < 80
 
 
 async def test_no_document_before_its_time(world: World) -> None:

@@ -53,10 +53,19 @@ class World:
         self.now += timedelta(seconds=seconds)
 
     async def submit(
-        self, urls: Sequence[str], *, caller: str = "alice", corpus: str = "books", job_id: UUID | None = None
+        self,
+        urls: Sequence[str],
+        *,
+        caller: str = "alice",
+        corpus: str = "books",
+        job_id: UUID | None = None,
+        weight: int = 1,
     ) -> UUID:
         job = job_id or uuid4()
-        payload = JobSubmitted(job_id=job, caller_id=caller, corpus=corpus, urls=ref("urls"), count=len(urls))
+        urls_ref = ref("urls")
+        payload = JobSubmitted(
+            job_id=job, caller_id=caller, corpus=corpus, urls=urls_ref, count=len(urls), weight=weight
+        )
         event = self.event(payload)
         await self.send(await submit_job(self.store, event, payload, urls, self.defaults, self.now))
         return job
