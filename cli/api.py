@@ -38,7 +38,10 @@ class Api:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         return self._patiently("GET", f"{path}?{urlencode(given)}" if given else path, None, patience_s)
 
-    def post(self, path: str, body: Body) -> Body:
+    def post(self, path: str, body: Body, *, again: bool = True) -> Body:
+        """`again` says that a repetition is harmless."""
+        if not again:
+            return self._call("POST", path, body, str(uuid.uuid4()))
         return self._patiently("POST", path, body, 0.0)
 
     def _patiently(self, method: str, path: str, body: Body | None, patience_s: float) -> Body:

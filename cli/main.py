@@ -19,6 +19,8 @@ COMMANDS = {
     "search": "ask what was indexed",
     "jobs": "list jobs, or show one with its pages",
     "verify": "say whether state, index and stored objects agree, and mend what does not",
+    "keys": "make, list, revoke and rotate API keys",
+    "audit": "say who did what",
     "logs": "show what a function wrote",
     "extract": "by hand: the main text of a page",
     "robots": "what a robots.txt says about URLs, and which rule says so",

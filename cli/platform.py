@@ -19,7 +19,9 @@ from emulator import eventing
 from emulator.app import Emulator, EmulatorSettings
 from emulator.services import Services
 from functions.membership.core import stored_form
+from functions.membership.keys import NewKey
 from observe import logs
+from shared.auth.access import SCOPES
 from shared.settings import Environment
 from shared.store.api_keys import add_api_key
 from shared.store.migrate import migrate
@@ -84,7 +86,7 @@ async def _register_key(folder: Path, database_url: str) -> bool:
     """Makes the first key, or makes sure that the one of this folder is known. Whether it is new."""
     api_key, made = data_dir.api_key(folder)
     secret = (folder / "secrets" / "caller-hash-key").read_bytes().strip()
-    stored = stored_form(secret, api_key, caller="local", label="made by sluice up", now=datetime.now(UTC))
+    stored = stored_form(secret, api_key, NewKey("local", "made by sluice up", scopes=SCOPES), datetime.now(UTC))
     async with await Store.open(database_url, pool_size=1) as store:
         await add_api_key(store, stored)
     return made

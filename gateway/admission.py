@@ -7,8 +7,10 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from gateway.resources import Resources
+from shared.audit import Action
 from shared.auth.access import Access, require
 from shared.auth.context import CallerContext
+from shared.errors import PermissionDenied
 from shared.ratelimit.enforcer import RateLimited
 
 
@@ -17,6 +19,7 @@ class Guarded(APIRoute):
 
     access: ClassVar[Access]
     cost: ClassVar[int]
+    action: ClassVar[Action | None]
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         handle = super().get_route_handler()
@@ -25,16 +28,28 @@ class Guarded(APIRoute):
             resources: Resources = request.app.state.resources
             caller = await validate_api_key(request, resources)
             await _spend(request, resources, caller, self.cost)
-            require(caller, self.access)
-            request.state.caller = caller
-            return await handle(request)
+            self._admit(request, caller)
+            response = await handle(request)
+            if self.action is not None and response.status_code < 400:
+                resources.audit.emit(self.action, caller, subject=_subject(request, response), **_about(request))
+            return response
 
         return guarded
 
+    def _admit(self, request: Request, caller: CallerContext) -> None:
+        """Raises `PermissionDenied`, which is remembered."""
+        try:
+            require(caller, self.access)
+        except PermissionDenied as refused:
+            resources: Resources = request.app.state.resources
+            resources.audit.emit("access.refused", caller, code=refused.code, **_about(request))
+            raise
+        request.state.caller = caller
 
-def guarded(access: Access, cost: int) -> type[Guarded]:
-    """The class of routes that need this access and cost so much."""
-    return type("Guarded", (Guarded,), {"access": access, "cost": cost})
+
+def guarded(access: Access, cost: int, action: Action | None) -> type[Guarded]:
+    """The class of routes that need this access, cost so much, and are remembered as this."""
+    return type("Guarded", (Guarded,), {"access": access, "cost": cost, "action": action})
 
 
 async def validate_api_key(request: Request, resources: Resources) -> CallerContext:
@@ -54,3 +69,14 @@ async def _spend(request: Request, resources: Resources, caller: CallerContext, 
         raise
     if verdict is not None:
         request.state.answer_headers = verdict.headers()
+
+
+def _about(request: Request) -> dict[str, str]:
+    """The route and what its path names: never a body or a query, which may hold anything."""
+    return {"method": request.method, "route": request.scope["route"].path, **request.path_params}
+
+
+def _subject(request: Request, response: Response) -> str | None:
+    """What was made, or else what the path names."""
+    made = response.headers.get("location", "").rpartition("/")[2]
+    return made or next(map(str, request.path_params.values()), None)

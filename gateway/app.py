@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Security
 from starlette.types import ASGIApp, Lifespan
 
-from gateway import corpora, documents, events, health, http_triggers, jobs, search, stages, webhooks
+from gateway import audit, corpora, documents, events, health, http_triggers, jobs, search, stages, webhooks
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
 from gateway.http import SingleHeaders
@@ -19,6 +19,7 @@ from gateway.problems import install
 from gateway.resources import api_key_header, open_resources
 from gateway.settings import Settings
 from gateway.submission import JOBS
+from shared.audit import Action
 from shared.auth.access import Access
 
 TRIGGERS = Path(__file__).parents[1] / "triggers"
@@ -31,6 +32,8 @@ class Route:
     """`access` is what a caller needs; None: `read` to look, `write` for all else. `public` routes need no key.
     `cost` is what a call takes of the caller's window: about how much work it makes, in looks at a job.
 
+    `action` is what the audit calls it; what changes something and has no name of its own is `route.used`.
+
     What is not `listed` stays out of the OpenAPI document.
     """
 
@@ -40,6 +43,7 @@ class Route:
     status: int = 200
     access: Access | None = None
     cost: int = 1
+    action: Action | None = None
     public: bool = False
     listed: bool = True
     body_bytes: int = http_triggers.BODY_BYTES
@@ -49,26 +53,39 @@ class Route:
     def needs(self) -> Access:
         return self.access or ("read" if self.method == "GET" else "write")
 
+    def remembered(self) -> Action | None:
+        return self.action or (None if self.needs() == "read" else "route.used")
+
 
 ROUTES = (
-    Route("POST", JOBS, jobs.submit, 202, cost=5, body_bytes=SUBMISSION_BYTES),
+    Route("POST", JOBS, jobs.submit, 202, cost=5, action="job.submitted", body_bytes=SUBMISSION_BYTES),
     Route("GET", JOBS, jobs.list_jobs),
     Route("GET", JOBS + "/{job_id}", jobs.show),
     Route("GET", JOBS + "/{job_id}/documents", documents.documents),
     Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
-    Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202),
-    Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5),
+    Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202, action="job.cancelled"),
+    Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5, action="job.replayed"),
     Route("GET", CORPORA, corpora.list_corpora),
     Route("GET", CORPORA + "/{corpus}", corpora.show),
-    Route("GET", CORPORA + "/{corpus}/export", corpora.export, cost=20, openapi=corpora.EXPORT_OPENAPI),
+    Route(
+        "GET",
+        CORPORA + "/{corpus}/export",
+        corpora.export,
+        cost=20,
+        action="corpus.exported",
+        openapi=corpora.EXPORT_OPENAPI,
+    ),
     Route("DELETE", CORPORA + "/{corpus}", corpora.delete, cost=5, openapi=corpora.DELETE_OPENAPI),
     Route("GET", corpora.DELETIONS, corpora.list_deletions),
     Route("GET", corpora.DELETIONS + "/{deletion_id}", corpora.show_deletion),
     Route("GET", WEBHOOKS + "/deliveries", webhooks.list_deliveries),
-    Route("POST", WEBHOOKS + "/deliveries/{delivery_id}/redeliver", webhooks.redeliver, 202),
+    Route(
+        "POST", WEBHOOKS + "/deliveries/{delivery_id}/redeliver", webhooks.redeliver, 202, action="webhook.redelivered"
+    ),
     Route("GET", WEBHOOKS + "/secret", webhooks.secret),
     Route("POST", "/api/embedding/search", search.search, access="read", cost=2),
-    Route("POST", "/events", events.receive, 202, cost=5, openapi=events.OPENAPI),
+    Route("POST", "/events", events.receive, 202, cost=5, action="event.received", openapi=events.OPENAPI),
+    Route("GET", "/api/audit", audit.audit),
     Route("GET", "/health", health.health, public=True),
     Route("GET", "/ready", health.ready, public=True),
     Route("GET", "/metrics", health.metrics, public=True, listed=False),
@@ -114,7 +131,7 @@ def routed(routes: Sequence[Route], lifespan: Lifespan[FastAPI] | None = None) -
             include_in_schema=route.listed,
             openapi_extra=route.openapi,
             dependencies=[] if route.public else [Security(api_key_header)],
-            route_class_override=None if route.public else guarded(route.needs(), route.cost),
+            route_class_override=None if route.public else guarded(route.needs(), route.cost, route.remembered()),
         )
     described(app)
     return app
@@ -132,6 +149,7 @@ def _stage(trigger: http_triggers.StageRoute) -> Route:
         stages.endpoint(trigger),
         status=202 if trigger.mode == "async" else 200,
         cost=trigger.cost,
+        action="stage.called",
         body_bytes=trigger.max_body_bytes,
         summary=trigger.summary,
         openapi=stages.openapi_extra(trigger),

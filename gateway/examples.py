@@ -46,6 +46,9 @@ VALUES: dict[str, Json] = {
     "score": 0.83,
     "documents": 12,
     "progress": 0.75,
+    "caller_id": "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8555",
+    "action": "job.submitted",
+    "subject": "7a0e2a1c-4f0b-4a55-9a0e-6f2f0a1b2c3d",
 }
 FORMATS = {
     "uuid": "5f0c3d0e-8a51-4b1c-9d6e-2f7a1b3c4d5e",

@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader
 from gateway.functions import Functions
 from gateway.metrics import Metrics
 from gateway.settings import Settings
+from shared.audit import Audit
 from shared.auth.context import CallerContext
 from shared.auth.membership import Membership
 from shared.events.signing import Signer
@@ -31,6 +32,7 @@ class Resources:
     membership: Membership
     enforcer: SlidingWindowEnforcer | None
     metrics: Metrics
+    audit: Audit
 
 
 @asynccontextmanager
@@ -51,10 +53,12 @@ async def open_resources(
         if settings.limits is not None:
             enforcer = SlidingWindowEnforcer.open(settings.limits, on_failure=metrics.limiter_failed)
             stack.push_async_callback(enforcer.close)
+        audit = Audit(store)
+        stack.push_async_callback(audit.close)
         signer = Signer.from_secret(settings.signing_keys)
         functions = Functions(settings.function_url_template, signer, client, settings.event_timeout_s)
         objects = ObjectStore.open(settings.object_store_url, variables)
-        yield Resources(settings, store, objects, functions, membership, enforcer, metrics)
+        yield Resources(settings, store, objects, functions, membership, enforcer, metrics, audit)
 
 
 async def _resources(request: Request) -> Resources:

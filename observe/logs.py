@@ -5,7 +5,22 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("job_id", "document_id", "stage", "trace_id", "request_id", "queue", "code", "field", "seconds", "count")
+FIELDS = (
+    "job_id",
+    "document_id",
+    "stage",
+    "trace_id",
+    "request_id",
+    "queue",
+    "code",
+    "field",
+    "seconds",
+    "count",
+    "action",
+    "caller_id",
+    "subject",
+    "detail",
+)
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from functions.membership.keys import NewKey
 from shared.auth.keyed_hash import caller_hash, key_hash
 from shared.events.event import Json
 from shared.store.api_keys import ApiKey
@@ -19,15 +20,15 @@ def identity(key: ApiKey | None, now: datetime) -> dict[str, Json] | None:
     }
 
 
-def stored_form(secret: bytes, api_key: str, *, caller: str, label: str, now: datetime) -> ApiKey:
+def stored_form(secret: bytes, api_key: str, wanted: NewKey, now: datetime) -> ApiKey:
     """What is kept of a new key of a named caller, who stays the same person when its keys change."""
     return ApiKey(
         key_hash=key_hash(secret, api_key),
-        caller_id=caller_hash(secret, caller),
-        caller_type="user",
-        tier="standard",
-        scopes=("read", "write"),
-        label=label,
+        caller_id=caller_hash(secret, wanted.caller),
+        caller_type=wanted.caller_type,
+        tier=wanted.tier,
+        scopes=wanted.scopes,
+        label=wanted.label,
         created_at=now,
         revoked_at=None,
     )

@@ -6,12 +6,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from functions.membership.handler import Resources, authenticate
+from functions.membership.handler import Resources, authenticate, create, list_keys, revoke, rotate
+from shared.audit import Audit
 from shared.runtime import host
 from shared.runtime.framework import as_http_function
 from shared.runtime.function import Function, Limits
 from shared.settings import Environment
 from shared.store.store import Store
+
+ROUTES = {
+    ("POST", "/auth"): authenticate,
+    ("POST", "/keys"): create,
+    ("GET", "/keys"): list_keys,
+    ("POST", "/keys/revoke"): revoke,
+    ("POST", "/keys/rotate"): rotate,
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,11 @@ class Settings:
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[Resources]:
     async with await Store.open(settings.database_url, pool_size=settings.pool_size, timeout_s=5) as store:
-        yield Resources(store, settings.secret)
+        audit = Audit(store)
+        try:
+            yield Resources(store, audit, settings.secret)
+        finally:
+            await audit.close()
 
 
 def build() -> Function[Resources]:
@@ -43,7 +56,7 @@ def build() -> Function[Resources]:
     return Function(
         name="membership",
         open=partial(_open, settings),
-        routes={("POST", "/auth"): authenticate},
+        routes=ROUTES,
         limits=settings.limits,
     )
 

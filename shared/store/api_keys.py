@@ -28,6 +28,12 @@ async def find_api_key(store: Store, key_hash: str) -> ApiKey | None:
     return _key(row) if row else None
 
 
+async def find_by_id(store: Store, key_id: str) -> ApiKey | None:
+    """By the first 16 digits of its hash, as people name it."""
+    row = await store.fetch_row(_SQL["find_by_id"], key_id)
+    return _key(row) if row else None
+
+
 async def add_api_key(store: Store, key: ApiKey) -> bool:
     """False when this key is already there; it is left as it is."""
     identity = (key.key_hash, key.caller_id, key.caller_type, key.tier, list(key.scopes), key.label)
@@ -35,7 +41,7 @@ async def add_api_key(store: Store, key: ApiKey) -> bool:
 
 
 async def revoke_api_key(store: Store, key_hash: str, now: datetime) -> bool:
-    """False when there is no such key, or it was revoked before."""
+    """False when there is no such key, or it ends before `now` already."""
     return bool(await store.fetch(_SQL["revoke"], key_hash, now))
 
 

@@ -61,7 +61,7 @@ async def begin(store: Store, event: CloudEvent, payload: CorpusDeleteRequested,
         await add_audit(
             pinned,
             caller_id=payload.caller_id,
-            action="corpus_delete_requested",
+            action="corpus.delete_requested",
             now=now,
             request_id=payload.request_id,
             subject=payload.corpus,
@@ -119,7 +119,7 @@ async def finish(store: Store, deletion: Deletion, now: datetime, look_again: da
             await add_audit(
                 Store(store.pool, connection),
                 caller_id=deletion.caller_id,
-                action="corpus_deleted",
+                action="corpus.deleted",
                 now=now,
                 subject=deletion.corpus,
                 detail={"deletion_id": str(deletion.id), "removed": json.loads(removed)},

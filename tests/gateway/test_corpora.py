@@ -101,8 +101,8 @@ async def test_a_deleted_corpus_is_gone_with_all_that_was_made_of_it(world: Worl
     assert theirs["pages"] == 2, "another caller's corpus of the same name stays"
     audit = await world.store.pool.fetch("SELECT action, caller_id, subject, request_id, detail FROM audit ORDER BY id")
     assert [(row["action"], row["caller_id"], row["subject"]) for row in audit] == [
-        ("corpus_delete_requested", ALICE, "books"),
-        ("corpus_deleted", ALICE, "books"),
+        ("corpus.delete_requested", ALICE, "books"),
+        ("corpus.deleted", ALICE, "books"),
     ]
     assert audit[0]["request_id"] == "please-1"
     assert json.loads(audit[1]["detail"])["removed"]["chunks"] == 4

@@ -10,6 +10,8 @@ import pytest
 
 from functions.membership.core import identity, stored_form
 from functions.membership.handler import Resources, authenticate
+from functions.membership.keys import NewKey
+from shared.audit import Audit
 from shared.auth.keyed_hash import caller_hash, new_api_key
 from shared.auth.membership import Membership, MembershipSettings
 from shared.errors import Unauthenticated
@@ -28,7 +30,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 async def address(store: Store) -> AsyncIterator[str]:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Resources]:
-        yield Resources(store, SECRET)
+        yield Resources(store, Audit(store), SECRET)
 
     function = Function(name="membership", open=opened, routes={("POST", "/auth"): authenticate})
     held = RuntimeResources(function.open)
@@ -39,7 +41,7 @@ async def address(store: Store) -> AsyncIterator[str]:
 
 async def test_a_stored_key_lets_its_caller_in_and_a_revoked_one_does_not(store: Store, address: str) -> None:
     api_key = new_api_key()
-    stored = stored_form(SECRET, api_key, caller="local", label="first", now=NOW)
+    stored = stored_form(SECRET, api_key, NewKey("local", "first"), NOW)
     assert await add_api_key(store, stored)
     client = Membership(MembershipSettings(address, SECRET))
     caller = await client.authenticate(api_key, "r")
@@ -64,11 +66,11 @@ async def test_everything_else_is_refused_in_the_same_words(address: str, header
 
 def test_the_table_holds_no_key() -> None:
     api_key = new_api_key()
-    assert api_key not in repr(stored_form(SECRET, api_key, caller="local", label="x", now=NOW))
+    assert api_key not in repr(stored_form(SECRET, api_key, NewKey("local", "x"), NOW))
 
 
 def test_a_key_counts_until_the_moment_it_is_revoked() -> None:
-    key = stored_form(SECRET, "slk_some-key", caller="local", label="x", now=NOW)
+    key = stored_form(SECRET, "slk_some-key", NewKey("local", "x"), NOW)
     revoked = replace(key, revoked_at=NOW + timedelta(hours=1))
     assert identity(None, NOW) is None
     assert identity(key, NOW) == identity(revoked, NOW)

@@ -1,0 +1,68 @@
+"""What the gateway remembers, and who may read it."""
+
+import httpx
+
+from gateway.app import table
+from tests.gateway.conftest import ALICE, BOB, World
+
+JOBS, AUDIT = "/api/orchestrator/jobs", "/api/audit"
+
+
+async def entries(world: World, wanted: int, **query: str) -> list[dict[str, object]]:
+    """Rows are written a moment after the answer."""
+    import asyncio
+
+    async with asyncio.timeout(10):
+        while True:
+            answer = await world.client.get(AUDIT, params=query)
+            found: list[dict[str, object]] = answer.json()["entries"]
+            if len(found) >= wanted:
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_a_submission_is_remembered_with_its_job(world: World) -> None:
+    answer = await world.client.post(JOBS, json={"url": "https://example.org/"}, headers={"X-Request-Id": "req-7"})
+    [entry] = await entries(world, 1)
+    assert (entry["action"], entry["caller_id"], entry["request_id"]) == ("job.submitted", ALICE, "req-7")
+    assert entry["subject"] == answer.json()["job_id"]
+    assert entry["detail"] == {"method": "POST", "route": JOBS}
+
+
+async def test_a_look_is_not_remembered_nor_what_failed(world: World) -> None:
+    await world.client.get(JOBS)
+    await world.client.post(JOBS, json={"url": "no url"})
+    await world.client.post(JOBS, json={"url": "https://example.org/"})
+    assert [entry["action"] for entry in await entries(world, 1)] == ["job.submitted"]
+
+
+async def test_a_refusal_is_remembered(world: World) -> None:
+    world.behind.scopes = ["read"]
+    await world.client.post(JOBS, json={"url": "https://example.org/"})
+    [entry] = await entries(world, 1)
+    assert entry["action"] == "access.refused"
+    assert entry["detail"] == {"method": "POST", "route": JOBS, "code": "scope_missing"}
+
+
+async def test_everybody_sees_their_own_and_administrators_all(world: World) -> None:
+    await world.client.post(JOBS, json={"url": "https://example.org/"})
+    await world.client.post(JOBS, json={"url": "https://example.org/"}, headers=world.as_bob())
+    world.behind.scopes = ["read", "admin"]
+    world.behind.keys["slk_an-admins-key"] = "d" * 64
+    admin = {"X-API-Key": "slk_an-admins-key"}
+    await entries(world, 1)
+
+    async def seen(headers: dict[str, str], **query: str) -> set[object]:
+        answer: httpx.Response = await world.client.get(AUDIT, params=query, headers=headers)
+        return {entry["caller_id"] for entry in answer.json()["entries"]}
+
+    assert await seen({}) == {ALICE}
+    assert await seen(world.as_bob()) == {BOB}
+    assert await seen({}, caller_id=BOB) == set()
+    assert await seen(admin) == {ALICE, BOB}
+    assert await seen(admin, caller_id=BOB) == {BOB}
+
+
+def test_everything_that_changes_something_is_remembered() -> None:
+    for route in table():
+        assert (route.remembered() is not None) or route.public or route.needs() == "read", route.path
