@@ -24,9 +24,12 @@ from observe import logs
 from shared.auth.access import SCOPES
 from shared.settings import Environment
 from shared.store.api_keys import add_api_key
+from shared.store.claims import void_leases
 from shared.store.migrate import migrate
 from shared.store.store import Store
 
+# Where this platform keeps its objects, for commands that look at them themselves.
+OBJECT_STORE = "object-store-url"
 READY_S = 120.0
 
 Chosen = Callable[[EmulatorSettings], EmulatorSettings]
@@ -44,7 +47,9 @@ async def _platform(folder: Path, port: int, chosen: Chosen, report_ready: Calla
         say(f"starting Postgres and Redis in {folder}")
         services = await stack.enter_async_context(Services.start(folder))
         await migrate(services.database_url)
-        key_made = await _register_key(folder, services.database_url)
+        async with await Store.open(services.database_url, pool_size=1) as store:
+            await void_leases(store, datetime.now(UTC))
+            key_made = await _register_key(folder, store)
         say("starting the functions")
         emulator = await stack.enter_async_context(_emulator(folder, port, services, chosen))
         stop = asyncio.Event()
@@ -63,6 +68,7 @@ def _emulator(folder: Path, port: int, services: Services, chosen: Chosen) -> Em
         redis_url=services.redis_url,
         object_store_url=services.object_store_url,
     )
+    (folder / OBJECT_STORE).write_text(environment["OBJECT_STORE_URL"])
     read = EmulatorSettings.read(Environment(os.environ), stack_file=ROOT / "stack.yml", data_dir=folder, port=port)
     settings = replace(chosen(read), extra_env=environment, redis_url=services.redis_url)
     triggers = eventing.load(ROOT / "triggers")
@@ -82,13 +88,12 @@ async def _ready(emulator: Emulator, run: "asyncio.Task[None]", port: int) -> No
     raise CommandFailed(f"not ready after {READY_S:g} s; see: sluice logs {waiting[0] if waiting else 'gateway'}")
 
 
-async def _register_key(folder: Path, database_url: str) -> bool:
+async def _register_key(folder: Path, store: Store) -> bool:
     """Makes the first key, or makes sure that the one of this folder is known. Whether it is new."""
     api_key, made = data_dir.api_key(folder)
     secret = (folder / "secrets" / "caller-hash-key").read_bytes().strip()
     stored = stored_form(secret, api_key, NewKey("local", "made by sluice up", scopes=SCOPES), datetime.now(UTC))
-    async with await Store.open(database_url, pool_size=1) as store:
-        await add_api_key(store, stored)
+    await add_api_key(store, stored)
     return made
 
 

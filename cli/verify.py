@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from cli import target
 from cli.failure import CommandFailed
+from cli.platform import OBJECT_STORE
 from cli.text import clean, plural
 from emulator.services import Services
 from shared.objects import ObjectStore
@@ -72,7 +73,7 @@ def _where(args: argparse.Namespace) -> tuple[str, str]:
         raise CommandFailed(
             f"{target.absence(args, aim)}. Start one with `sluice up`, or set DATABASE_URL and OBJECT_STORE_URL"
         )
-    return Services.addresses(aim.data_dir)
+    return Services.database_of(aim.data_dir), (aim.data_dir / OBJECT_STORE).read_text()
 
 
 def _as_json(one: Finding, *, repaired: bool) -> dict[str, object]:

@@ -56,11 +56,10 @@ class Services:
             yield cls(postgres.url, redis.url, objects.as_uri(), running)
 
     @staticmethod
-    def addresses(data_dir: Path) -> tuple[str, str]:
-        """URLs of the database and of the object store of a platform that runs on this folder."""
+    def database_of(data_dir: Path) -> str:
+        """The URL of the database of a platform that runs on this folder."""
         data_dir = Path(os.path.realpath(data_dir))
-        postgres = Postgres(data_dir / "postgres", data_dir / "run" / "sockets")
-        return postgres.url, (data_dir / "objects").as_uri()
+        return Postgres(data_dir / "postgres", data_dir / "run" / "sockets").url
 
     def status(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from shared.contracts.payload import ObjectRef
-from shared.errors import InvalidInput, Permanent, Unavailable
+from shared.errors import InvalidInput, Permanent, Transient, Unavailable
 from shared.events.ids import derived_id
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ class ObjectStore:
         return ObjectRef(key=key, sha256=sha256, size_bytes=len(content))
 
     async def get(self, ref: ObjectRef) -> bytes:
-        """Raises `Permanent` object_missing or object_corrupt, `Unavailable` when the store does not answer."""
+        """Raises `Permanent` object_missing, `Transient` object_corrupt: it may have been cut off on its way only, and
+        `Unavailable` when the store does not answer."""
         try:
             result = await self._backend.get_async(_checked(ref.key))
             content = bytes(await result.bytes_async())
@@ -72,12 +73,12 @@ class ObjectStore:
             raise Permanent(
                 "object_missing", "the stored content is gone; the document must be fetched again"
             ) from None
-        except (InvalidInput, Permanent):
+        except InvalidInput:
             raise
         except Exception as exc:
             raise _unavailable() from exc
         if hashlib.sha256(content).hexdigest() != ref.sha256:
-            raise Permanent("object_corrupt", "the stored content is not what was written")
+            raise Transient("object_corrupt", "the stored content is not what was written")
         return content
 
     async def delete(self, keys: Iterable[str]) -> None:

@@ -42,7 +42,7 @@ def advance(
         case Released():
             return _give_back(document, fact, now)
         case Reported():
-            return _report(document, fact)
+            return _report(document, fact, now, policy)
         case Scraped() | Chunked() | Embedded() | Failed():
             return _result(document, fact, now, policy, jitter)
         case LeaseExpired():
@@ -73,10 +73,12 @@ def _give_back(document: DocumentView, fact: Released, now: datetime) -> Decisio
     return _again(document, max(now, fact.not_before or now))
 
 
-def _report(document: DocumentView, fact: Reported) -> Decision:
+def _report(document: DocumentView, fact: Reported, now: datetime, policy: Policy) -> Decision:
+    """The result may be long on its way through a busy platform: longer each time that one seemed lost."""
     if document.lease_until is None or fact.token != document.token:
         return STALE
-    return replace(_stay(document, document.state), lease_until=document.lease_until, reported=True)
+    until = now + timedelta(seconds=policy.result_wait_s(document.nudges))
+    return replace(_stay(document, document.state), lease_until=until, reported=True)
 
 
 def _result(document: DocumentView, fact: Result, now: datetime, policy: Policy, jitter: float) -> Decision:

@@ -29,5 +29,9 @@ class Policy:
         """After the request that `nudges` others preceded."""
         return min(self.nudge_cap_s, self.nudge_base_s * 2.0 ** min(nudges, 30))
 
+    def result_wait_s(self, nudges: int) -> float:
+        """For a result that was sent, after `nudges` others were lost: two leases, then four, ..."""
+        return self.nudge_wait_s(nudges + 2)
+
 
 PATIENT = Policy()

@@ -103,7 +103,7 @@ class WorkerDesk:
             publish=self._publish,
             renew=lambda claims: renew(self.store, claims, settings.lease_s, now()),
             release=self.give_back,
-            reported=lambda claims: report(self.store, claims),
+            reported=lambda claims: report(self.store, claims, now(), settings.policy),
             concurrency=concurrency,
             lease_s=settings.lease_s,
             stop=stop,

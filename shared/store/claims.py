@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.contracts.payload import ObjectRef
 from shared.pipeline.domain import domain_of
+from shared.pipeline.policy import PATIENT, Policy
 from shared.store.queries import load
 from shared.store.store import Store
 
@@ -21,6 +22,14 @@ class Claimed(Protocol):
     def document_id(self) -> UUID: ...
     @property
     def token(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Somebody's claim, known by its fence alone."""
+
+    document_id: UUID
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +105,9 @@ async def renew(store: Store, claims: Sequence[Claimed], lease_s: float, now: da
     return {claim.document_id for claim in claims} - {row["id"] for row in rows}
 
 
-async def report(store: Store, claims: Collection[Claimed]) -> None:
+async def report(store: Store, claims: Collection[Claimed], now: datetime, policy: Policy = PATIENT) -> None:
     """Their results are sent: whatever becomes of those, no worker died of these documents."""
-    await store.fetch(_SQL["reported"], *_columns(claims))
+    await store.fetch(_SQL["reported"], *_columns(claims), now, policy.result_wait_s(0), policy.nudge_cap_s)
 
 
 async def release(
@@ -113,6 +122,12 @@ async def release(
     domain = domain_of(fetch_url) if fetch_url else None
     until = max(now, not_before or now)
     await store.fetch(_SQL["release"], *_columns(claims), until, now, fetch_url, domain)
+
+
+async def void_leases(store: Store, now: datetime) -> None:
+    """For when no worker can be alive: a platform that starts on the data of one that died waits for nobody."""
+    leased = await store.fetch(_SQL["leased"])
+    await release(store, [Leased(row["document_id"], row["token"]) for row in leased], now)
 
 
 def _columns(claims: Collection[Claimed]) -> tuple[list[UUID], list[int]]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from shared.contracts.payload import ObjectRef
-from shared.errors import Permanent
+from shared.errors import Permanent, Transient
 from shared.objects import ObjectStore
 from shared.store.queries import load
 from shared.store.store import Store
@@ -35,7 +35,7 @@ async def _read(store: Store, objects: ObjectStore, corpus_id: UUID, row: "async
     key: str = row["key"]
     try:
         content = await objects.get(ObjectRef(key=key, sha256=key.rpartition("/")[2], size_bytes=0))
-    except Permanent as exc:
+    except (Permanent, Transient) as exc:
         if not await store.fetch(_SQL["still_referenced"], corpus_id, key):
             return None
         return await _about(store, row, "object_corrupt", exc.message)

@@ -92,7 +92,11 @@ class Platform:
         """The exit code of a command about this platform, and what it said."""
         words = ("-m", "cli.main", command, "--data-dir", str(self.folder), "--port", str(self.port), *arguments)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            *(sys.executable, *words),
+            cwd=ROOT,
+            env={**os.environ, **self.settings},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
         return process.returncode or 0, said.decode()

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.pipeline.books import check, index_of
-from tests.pipeline.lossy import lossy_broker
 from tests.pipeline.platform import platform
+from tests.pipeline.troubled_broker import every_tenth_lost, troubled_broker
 from tests.pipeline.world import Endpoint, Web
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_every_tenth_event_is_lost(model: Endpoint, site: Web) -> None:
     async with (
-        lossy_broker() as (broker, address),
+        troubled_broker(every_tenth_lost) as (broker, address),
         platform(EMBEDDING_API_BASE_URL=model.url, K_SINK=address, LEASE_SECONDS="4") as deaf,
     ):
         broker.port = deaf.port

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from shared.contracts.payload import ObjectRef
-from shared.errors import InvalidInput, Permanent, Unavailable
+from shared.errors import InvalidInput, Permanent, Transient, Unavailable
 from shared.objects import ObjectStore
 from tests.local_http import closed_port
 
@@ -85,7 +85,7 @@ async def test_it_knows_what_is_old_and_where(objects: ObjectStore) -> None:
 
 async def test_content_that_is_not_what_was_written_is_refused(objects: ObjectStore) -> None:
     ref = await objects.put(CORPUS, "text", b"original")
-    with pytest.raises(Permanent) as corrupt:
+    with pytest.raises(Transient) as corrupt:
         await objects.get(ref.model_copy(update={"sha256": "0" * 64}))
     assert corrupt.value.code == "object_corrupt"
 

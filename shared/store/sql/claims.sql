@@ -184,15 +184,21 @@ WHERE d.id = held.id
 RETURNING d.id;
 
 -- name: reported
--- $1 documents, $2 their tokens. What has moved on already is left alone.
+-- $1 documents, $2 their tokens, $3 now, $4 and $5 the first and the longest wait for a result, in seconds. What has
+-- moved on already is left alone.
 UPDATE documents d
-SET reported = true
+SET reported = true, lease_until = $3::timestamptz + make_interval(
+    secs => least($5::double precision, $4::double precision * 2 ^ least(sent.nudges, 30))
+)
 FROM (
-    SELECT h.id FROM documents h JOIN unnest($1::uuid[], $2::bigint[]) AS mine (id, token) USING (id, token)
+    SELECT h.id, h.nudges FROM documents h JOIN unnest($1::uuid[], $2::bigint[]) AS mine (id, token) USING (id, token)
     WHERE h.lease_until IS NOT NULL
     ORDER BY h.id FOR UPDATE OF h
 ) sent
 WHERE d.id = sent.id;
+
+-- name: leased
+SELECT id AS document_id, token FROM documents WHERE lease_until IS NOT NULL;
 
 -- name: release
 -- $1 documents, $2 their tokens, $3 not before, $4 now, $5 a redirect's target and $6 its domain, or null

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from shared.store.claims import claim_scrape, release
+from shared.store.claims import claim_scrape, release, void_leases
 from shared.store.domains import (
     RobotsCopy,
     acquire_domain,
@@ -287,3 +287,14 @@ async def test_a_caller_sees_what_a_document_waits_for_and_until_when(world: Wor
         "slow.org": ("domain_slowed", 20.0),
         "asks.org": ("crawl_delay", 40.0),
     }
+
+
+async def test_a_platform_that_starts_again_waits_for_nobody(world: World) -> None:
+    job = await world.submit(["https://a.org/", "https://b.org/"])
+    held = await world.scrape()
+    await void_leases(world.store, world.now)
+    again = await world.scrape()
+    assert {claim.document_id for claim in again} == {claim.document_id for claim in held}
+    assert all(claim.deaths == claim.attempt == 0 for claim in again)
+    assert await world.apply(world.scraped(held[0])) == [], "whoever comes back from the dead is too late"
+    assert (await world.job(job)).counts == {"scraping": 2}

@@ -151,7 +151,7 @@ class OneJob(RuleBasedStateMachine):
     @rule()
     def the_workers_say_that_they_sent_their_results(self) -> None:
         before = self.views()
-        self.run(report(self.store, self.hands))
+        self.run(report(self.store, self.hands, self.world.now, POLICY))
         self.expect(before, {claim.document_id: Reported(claim.token) for claim in self.hands})
 
     @precondition(lambda self: self.hands)
