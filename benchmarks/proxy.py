@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -79,6 +80,7 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of load at 32 connections, each round and way")
     parser.add_argument("--gateway", type=Path, help="the program of a real OpenFaaS gateway, to be measured too")
+    parser.add_argument("--gateway-port", type=int, default=8080, help="where it listens: it takes no other (8080)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluice-proxy-") as folder, _emulator(Path(folder), STACK) as (port, pid):
         replica = _replica_port(port)
@@ -86,7 +88,7 @@ async def main() -> None:
             "replica": f"http://127.0.0.1:{replica}{echo.ECHO}",
             "emulator": f"http://127.0.0.1:{port}{echo.BEHIND_A_GATEWAY}",
         }
-        with _gateway(options.gateway, replica) as (address, gateway):
+        with _gateway(options.gateway, options.gateway_port, replica) as (address, gateway):
             if gateway:
                 ways["gateway"] = f"{address}{echo.BEHIND_A_GATEWAY}"
             calls = {name: Request.post(url, BODY) for name, url in ways.items()}
@@ -200,15 +202,14 @@ def _emulator(folder: Path, stack: str) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def _gateway(program: Path | None, replica: int) -> Iterator[tuple[str, int]]:
+def _gateway(program: Path | None, port: int, replica: int) -> Iterator[tuple[str, int]]:
     """The real one takes the replica for its provider, which answers on the path that a gateway asks for."""
     if program is None:
         yield "", 0
         return
-    port = free_port()
+    _refuse_taken(port)
     env = {
         "functions_provider_url": f"http://127.0.0.1:{replica}/",
-        "port": str(port),
         "basic_auth": "false",
         "scale_from_zero": "false",
         "read_timeout": "60s",
@@ -216,25 +217,35 @@ def _gateway(program: Path | None, replica: int) -> Iterator[tuple[str, int]]:
         "upstream_timeout": "55s",
     }
     with _running([str(program)], cwd=ROOT, env=env) as process:
-        _until_answered(f"http://127.0.0.1:{port}/healthz", process)
-        yield f"http://127.0.0.1:{port}", process.pid
+        address = f"http://127.0.0.1:{port}"
+        _until_answered(f"{address}/healthz", process)
+        yield address, process.pid
+
+
+def _refuse_taken(port: int) -> None:
+    """Somebody else's gateway would be measured in its place."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as exc:
+            raise SystemExit(f"port {port}: {exc.strerror}") from exc
 
 
 @contextmanager
 def _running(command: list[str], *, cwd: Path, env: dict[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
-    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    """What it says is thrown away: nobody reads a pipe here, and who writes into a full one stands still."""
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
 
 
 def _until_answered(url: str, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + READY_S
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise SystemExit(process.stderr.read().decode() if process.stderr else "it ended")
+    while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
