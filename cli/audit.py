@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
 
 def entries(api: Api, args: argparse.Namespace) -> Iterator[Body]:
     query = {name.replace("-", "_"): getattr(args, name.replace("-", "_")) for name in FILTERS}
+    if args.since and len(args.since) == len("2026-01-31"):
+        query["since"] = f"{args.since}T00:00:00Z"
     query = {"caller_id" if name == "caller" else name: value for name, value in query.items()}
     page = api.get("/api/audit", {**query, "limit": args.limit})
     yield from page["entries"]

@@ -1,13 +1,27 @@
 """What was done here, for whoever did it; for everybody to see with the scope `admin`."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from gateway.resources import Caller, Opened
 from shared.store.audit import AuditFilter, list_audit
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
+
+
+def _moment(text: object) -> object:
+    """RFC 3339, as the schema says; pydantic alone would also take a number of seconds."""
+    if not isinstance(text, str) or not _RFC_3339.match(text):
+        raise ValueError("must be a date and time with a zone, as 2026-01-31T12:00:00Z")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("is out of range") from exc
+
 
 Text = Annotated[str | None, Query(max_length=200)]
 
@@ -40,7 +54,7 @@ async def audit(
     ] = None,
     subject: Text = None,
     request_id: Text = None,
-    since: datetime | None = None,
+    since: Annotated[datetime | None, BeforeValidator(_moment)] = None,
     after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> AuditPage:

@@ -63,6 +63,13 @@ async def test_everybody_sees_their_own_and_administrators_all(world: World) -> 
     assert await seen(admin, caller_id=BOB) == {BOB}
 
 
+async def test_since_is_a_moment_and_nothing_else(world: World) -> None:
+    assert (await world.client.get(AUDIT, params={"since": "2026-01-31T12:00:00Z"})).status_code == 200
+    for text in ("0.5", "2026-01-31", "2026-01-31T12:00:00", "0001-01-01T00:00:00+23:59", "yesterday"):
+        answer = await world.client.get(AUDIT, params={"since": text})
+        assert (answer.status_code, answer.json()["field"]) == (422, "since"), text
+
+
 def test_everything_that_changes_something_is_remembered() -> None:
     for route in table():
         assert (route.remembered() is not None) or route.public or route.needs() == "read", route.path
