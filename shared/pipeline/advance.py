@@ -29,6 +29,8 @@ from shared.pipeline.states import IN_HAND, UNFINISHED, WAITS_IN, State
 
 STALE: Final = Ignored("stale")
 _STAGE_OF: Final[dict[State, FailedStage]] = {state: stage for stage, state in IN_HAND.items()}
+# Codes by which a page says itself that it must not be found. A robots.txt only says what may be fetched.
+_WITHDRAWN: Final = frozenset({"page_noindex", "page_noarchive"})
 _REPLAY_STAGE: Final[dict[str, FailedStage]] = {"scrape": "scraping", "chunk": "chunking", "embed": "embedding"}
 
 
@@ -155,7 +157,8 @@ def _failed(document: DocumentView, fact: Failed, now: datetime, policy: Policy,
     asked_s = min(fact.retry_after_s or 0.0, policy.retry_after_cap_s)
     until = now + timedelta(seconds=asked_s) if asked_s and fact.stage == "scraping" else None
     if fact.kind == "permanent" or attempt >= policy.max_attempts:
-        move = replace(_end(document, State.FAILED, now), token=document.token + 1)
+        effects = (Effect.WITHDRAW_PAGE,) if fact.code in _WITHDRAWN else ()
+        move = replace(_end(document, State.FAILED, now), token=document.token + 1, effects=effects)
     else:
         move = _again(document, now + timedelta(seconds=max(asked_s, policy.retry_wait_s(attempt, jitter))))
     return replace(move, attempt=attempt, failure=failure, hold_domain_until=until)

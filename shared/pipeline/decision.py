@@ -16,6 +16,7 @@ class Effect(Enum):
     WAKE_EMBED = auto()
     REFRESH_PAGE = auto()
     DISTRUST_PAGE = auto()
+    WITHDRAW_PAGE = auto()
     ANNOUNCE = auto()
 
 

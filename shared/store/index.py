@@ -31,7 +31,8 @@ async def swap_chunks(store: Store, claim: EmbedClaim, chunks: Sequence[IndexedC
     """One transaction: the page's metadata and chunks become those of this claim's document.
 
     False when the claim is no longer ours (say nothing then). A page fetched later than this document stays as it is,
-    and the answer is True: the index holds something newer. Vectors must have the corpus's dimension: `InvalidInput`.
+    and one that asked since not to be found stays away; the answer is True: something newer is known of it.
+    Vectors must have the corpus's dimension: `InvalidInput`.
     """
     if any(len(chunk.vector) != claim.dimension for chunk in chunks):
         raise InvalidInput("wrong_dimension", f"vectors of this corpus have {claim.dimension} dimensions")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.store.store import Connection
 
 _SQL: Final = load("transitions")
+_TOUCH_PAGE: Final = frozenset({Effect.REFRESH_PAGE, Effect.DISTRUST_PAGE, Effect.WITHDRAW_PAGE})
 _NO_ERROR: Final[dict[str, Json]] = dict.fromkeys(("error_stage", "error_kind", "error_code", "error_message"))
 
 
@@ -45,7 +46,7 @@ async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] |
         async with store.transaction() as connection:
             done = await connection.fetchrow(_SQL["move"], *arguments)
             if done and done["moved"]:
-                await _beside(connection, step)
+                await _beside(connection, step, now)
     if done is None or not done["moved"]:
         return None
     wake_up = [emitted(EmbedRequested(reason="advanced"), step.cause, now)] if done["woken"] else []
@@ -67,10 +68,10 @@ def _chunk_requests(step: Step, now: datetime) -> list[CloudEvent]:
 def _plain(step: Step) -> bool:
     """One statement does it all, as it does for most documents."""
     rare = step.move.hold_domain_until is not None or step.learns_chunker is not None
-    return not rare and not {Effect.REFRESH_PAGE, Effect.DISTRUST_PAGE} & set(step.move.effects)
+    return not rare and _TOUCH_PAGE.isdisjoint(step.move.effects)
 
 
-async def _beside(connection: "Connection", step: Step) -> None:
+async def _beside(connection: "Connection", step: Step, now: datetime) -> None:
     row, move = step.row, step.move
     if move.hold_domain_until is not None:
         await connection.execute(_SQL["hold_domain"], row["domain"], move.hold_domain_until)
@@ -81,6 +82,10 @@ async def _beside(connection: "Connection", step: Step) -> None:
     if Effect.DISTRUST_PAGE in move.effects:
         await connection.execute(load("verify")["distrust_page"], row["id"])
         await connection.execute(load("verify")["reopen_job"], row["job_id"])
+    if Effect.WITHDRAW_PAGE in move.effects:
+        where = (row["corpus_id"], row["url"])
+        withdrawn_at = await connection.fetchval(_SQL["withdraw"], *where, step.cause and step.cause.time, now)
+        await connection.execute(_SQL["remove_page"], *where, withdrawn_at)
 
 
 def _arguments(step: Step, events: list[CloudEvent], now: datetime) -> tuple[Any, ...]:

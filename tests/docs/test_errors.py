@@ -7,6 +7,7 @@ from functools import cache
 
 import shared.embeddings.answer
 import shared.embeddings.client
+import shared.ratelimit.enforcer
 import shared.runtime.asgi  # noqa: F401  so that every class of errors exists
 from shared import errors
 from tests.docs.source import ROOT, modules, name_of, rows, text_of

@@ -1,6 +1,6 @@
 -- name: take_page
 -- $1 document, $2 its token, $3 a page id, $4 now. No row: the claim is no longer ours. `newer`: the page was fetched
--- after this document and stays. Else its row is locked and speaks of this document.
+-- after this document and stays, or asked since not to be found. Else its row is locked and speaks of this document.
 WITH doc AS MATERIALIZED (
     SELECT d.*, k.model, k.dimension, k.chunk_max_tokens, k.chunk_overlap_tokens
     FROM documents d JOIN corpora k ON k.id = d.corpus_id
@@ -17,6 +17,11 @@ WITH doc AS MATERIALIZED (
         d.model, d.scraped->>'title', d.scraped->>'author', d.scraped->>'date', d.scraped->>'language',
         d.scraped->>'content_type', d.chunks, d.tokens, coalesce((d.scraped->>'fetched_at')::timestamptz, $4), $4
     FROM doc d
+    WHERE NOT EXISTS (
+        SELECT 1 FROM withdrawals w
+        WHERE w.corpus_id = d.corpus_id AND w.url = d.url
+        AND w.withdrawn_at >= coalesce((d.scraped->>'fetched_at')::timestamptz, $4)
+    )
     ON CONFLICT (corpus_id, url) DO UPDATE SET
         document_id = excluded.document_id, final_url = excluded.final_url, text_key = excluded.text_key,
         text_sha256 = excluded.text_sha256, etag = excluded.etag, last_modified = excluded.last_modified,
@@ -27,6 +32,9 @@ WITH doc AS MATERIALIZED (
         fetched_at = excluded.fetched_at, indexed_at = excluded.indexed_at
     WHERE pages.fetched_at <= excluded.fetched_at
     RETURNING id
+), found_again AS (
+    DELETE FROM withdrawals w USING doc d
+    WHERE w.corpus_id = d.corpus_id AND w.url = d.url AND EXISTS (SELECT 1 FROM page)
 )
 SELECT (SELECT id FROM page) AS page_id, d.corpus_id, d.model, d.dimension FROM doc d;
 

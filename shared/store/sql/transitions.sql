@@ -73,6 +73,16 @@ FROM documents d
 WHERE d.id = $1 AND p.corpus_id = d.corpus_id AND p.url = d.url
 AND p.fetched_at <= (d.scraped->>'fetched_at')::timestamptz;
 
+-- name: withdraw
+-- $1 corpus, $2 URL, $3 when its page was seen to ask for it (null: $4, now). What was fetched later may be shown.
+INSERT INTO withdrawals (corpus_id, url, withdrawn_at)
+VALUES ($1, $2, least(coalesce($3::text::timestamptz, $4), $4))
+ON CONFLICT (corpus_id, url) DO UPDATE SET withdrawn_at = greatest(withdrawals.withdrawn_at, excluded.withdrawn_at)
+RETURNING withdrawn_at;
+
+-- name: remove_page
+DELETE FROM pages WHERE corpus_id = $1 AND url = $2 AND fetched_at <= $3;
+
 -- name: learn_chunker
 UPDATE corpora SET chunker = $2 WHERE id = $1 AND chunker IS DISTINCT FROM $2;
 

@@ -63,6 +63,7 @@ ORDER BY p.url;
 SELECT d.id, d.url, d.state FROM documents d
 WHERE d.corpus_id = $1 AND d.state IN ('indexed', 'unchanged')
 AND NOT EXISTS (SELECT 1 FROM pages p WHERE p.corpus_id = d.corpus_id AND p.url = d.url)
+AND NOT EXISTS (SELECT 1 FROM withdrawals w WHERE w.corpus_id = d.corpus_id AND w.url = d.url)
 ORDER BY d.url;
 
 -- name: references

@@ -77,6 +77,15 @@ def test_what_search_sees_already_is_unchanged(sha256: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "effects"),
+    [("page_noindex", (Effect.WITHDRAW_PAGE,)), ("page_noarchive", (Effect.WITHDRAW_PAGE,)), ("robots_disallowed", ())],
+)
+def test_a_page_goes_when_it_asks_so_itself(code: str, effects: tuple[Effect, ...]) -> None:
+    move = moved(advance(SCRAPING, Failed(7, "scraping", "permanent", code, "it asks so"), NOW))
+    assert (move.state, move.effects) == (State.FAILED, effects)
+
+
+@pytest.mark.parametrize(
     "indexed",
     [
         None,

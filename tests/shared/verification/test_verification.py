@@ -226,3 +226,12 @@ async def test_it_waits_as_long_as_it_is_told(world: Verified) -> None:
     world.now += timedelta(seconds=70)
     assert [one.check for one in await world.look(patience_s=5)] == ["lease_overdue"]
     assert await world.look(patience_s=30) == []
+
+
+async def test_a_page_that_asked_not_to_be_found_is_not_missed(world: Verified) -> None:
+    await world.index()
+    world.after(10)
+    await world.submit([URL])
+    [claim] = await world.scrape()
+    await world.apply(world.failed(claim, "permanent").model_copy(update={"code": "page_noindex"}))
+    assert await world.look() == []
