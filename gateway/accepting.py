@@ -16,8 +16,8 @@ from gateway.submission import JOBS, Submission, distinct_urls
 from gateway.views import Accepted, Skipped
 from shared.auth.context import CallerContext
 from shared.contracts.envelope import to_event
-from shared.contracts.jobs import JobSubmitted, Webhook
-from shared.errors import InvalidInput, StageFailure
+from shared.contracts.jobs import JobSubmitted, Webhook, is_corpus_id
+from shared.errors import InvalidInput, NotFound, SluiceError, StageFailure
 from shared.events.ids import derived_id
 from shared.objects import submission_folder
 from shared.outbound.addresses import Guard
@@ -80,6 +80,7 @@ async def accept(
     Job and event ids go together: whoever submits again under the same job id changes nothing.
     """
     await _check_same(asked, caller.caller_id, job_id, resources)
+    await _check_corpus(asked, caller.caller_id, resources)
     # A folder of its own: no other submission can store the same list there while housekeeping removes it.
     folder = submission_folder(caller.caller_id, job_id)
     urls = await resources.objects.put(folder, "urls", json.dumps(list(asked.urls), ensure_ascii=False).encode())
@@ -99,7 +100,11 @@ async def accept(
     )
     event_id = derived_id(str(job_id), "submitted")
     event = to_event(payload, source="/gateway", cause=None, time=datetime.now(UTC), id=event_id)
-    await resources.functions.send(function, event)
+    try:
+        await resources.functions.send(function, event)
+    except SluiceError:
+        await _check_corpus(asked, caller.caller_id, resources)  # which may have been taken back meanwhile
+        raise
     # Two different requests under one key may have raced: only one of them is the job.
     await _check_same(asked, caller.caller_id, job_id, resources)
 
@@ -114,6 +119,13 @@ async def _check_same(asked: Asked, caller_id: str, job_id: UUID, resources: Res
             "this key or job_id was used before, for another request: take a new one",
             field="Idempotency-Key",
         )
+
+
+async def _check_corpus(asked: Asked, caller_id: str, resources: Resources) -> None:
+    """A name may be new, an id may not."""
+    if is_corpus_id(asked.corpus) and not await reads.reach_corpus(resources.store, caller_id, asked.corpus, "write"):
+        sentence = "there is no corpus with this id that you may write into"
+        raise NotFound("corpus_not_found", sentence, field="corpus")
 
 
 def _reachable(webhook: Webhook | None, guard: Guard) -> Webhook | None:

@@ -72,8 +72,9 @@ async def _spend(request: Request, resources: Resources, caller: CallerContext, 
 
 
 def _about(request: Request) -> dict[str, str]:
-    """The route and what its path names: never a body or a query, which may hold anything."""
-    return {"method": request.method, "route": request.scope["route"].path, **request.path_params}
+    """The route, what its path names, and what it has `told`: never a body or a query, which may hold anything."""
+    told: dict[str, str] = getattr(request.state, "told", {})
+    return {"method": request.method, "route": request.scope["route"].path, **request.path_params, **told}
 
 
 def _subject(request: Request, response: Response) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Security
 from starlette.types import ASGIApp, Lifespan
 
-from gateway import audit, corpora, documents, events, health, http_triggers, jobs, search, stages, webhooks
+from gateway import audit, corpora, documents, events, grants, health, http_triggers, jobs, search, stages, webhooks
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
 from gateway.http import SingleHeaders
@@ -76,6 +76,10 @@ ROUTES = (
         openapi=corpora.EXPORT_OPENAPI,
     ),
     Route("DELETE", CORPORA + "/{corpus}", corpora.delete, cost=5, openapi=corpora.DELETE_OPENAPI),
+    Route("GET", grants.GRANTS, grants.list_given),
+    Route("PUT", grants.GRANTS + "/{caller_id}", grants.give, action="corpus.granted"),
+    Route("DELETE", grants.GRANTS + "/{caller_id}", grants.take_back, action="corpus.grant_ended"),
+    Route("GET", grants.RECEIVED, grants.list_received),
     Route("GET", corpora.DELETIONS, corpora.list_deletions),
     Route("GET", corpora.DELETIONS + "/{deletion_id}", corpora.show_deletion),
     Route("GET", WEBHOOKS + "/deliveries", webhooks.list_deliveries),

@@ -28,8 +28,12 @@ Name = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 
 
 class Corpus(BaseModel):
-    """`pages`, `chunks` and `tokens` are what search sees. `vector_index`: none, building or ready."""
+    """`pages`, `chunks` and `tokens` are what search sees. `vector_index`: none, building or ready.
 
+    Whoever it is granted to names it by `corpus_id`.
+    """
+
+    corpus_id: UUID
     name: str
     model: str
     dimension: int
@@ -43,7 +47,8 @@ class Corpus(BaseModel):
 
     @classmethod
     def of(cls, view: CorpusView) -> Self:
-        return cls(**{name: getattr(view, name) for name in cls.model_fields})
+        shown = {name: getattr(view, name) for name in cls.model_fields if name != "corpus_id"}
+        return cls(corpus_id=view.id, **shown)
 
 
 class CorpusPage(BaseModel):
@@ -120,7 +125,7 @@ async def list_corpora(caller: Caller, resources: Opened, limit: Limit = 100, cu
 
 async def show(corpus: Name, caller: Caller, resources: Opened) -> Corpus:
     """One corpus, with what it holds."""
-    return Corpus.of(await _own(resources, caller.caller_id, corpus))
+    return Corpus.of(await _reached(resources, caller.caller_id, corpus))
 
 
 _LINE = '{"url": "https://example.org/guide", "ordinal": 0, "text": "Leases expire.", "vector": [0.12, -0.08]}\n'
@@ -139,7 +144,7 @@ async def export(
 
     Each page is of one version; pages that are indexed meanwhile may be in it or not.
     """
-    view = await _own(resources, caller.caller_id, corpus)
+    view = await _reached(resources, caller.caller_id, corpus)
     headers = {"Content-Disposition": f'attachment; filename="{corpus}.jsonl"'}
     return StreamingResponse(_lines(resources, view, vectors=vectors), media_type=NDJSON, headers=headers)
 
@@ -184,8 +189,17 @@ async def show_deletion(deletion_id: UUID, caller: Caller, resources: Opened) ->
     return Deletion.of(view, await _left(resources, view))
 
 
+async def _reached(resources: Resources, caller_id: str, name: str) -> CorpusView:
+    """The caller's own, or one granted to it."""
+    return _there(await reads.reach_corpus(resources.store, caller_id, name))
+
+
 async def _own(resources: Resources, caller_id: str, name: str) -> CorpusView:
-    view = await reads.get_corpus(resources.store, caller_id, name)
+    return _there(await reads.get_corpus(resources.store, caller_id, name))
+
+
+def _there(view: CorpusView | None) -> CorpusView:
+    """What another caller keeps to itself is not there."""
     if view is None:
         raise NotFound("corpus_not_found", "there is no such corpus, or it is not yours", field="corpus")
     return view

@@ -47,6 +47,8 @@ VALUES: dict[str, Json] = {
     "documents": 12,
     "progress": 0.75,
     "caller_id": "3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8555",
+    "owner": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "access": "read",
     "action": "job.submitted",
     "subject": "7a0e2a1c-4f0b-4a55-9a0e-6f2f0a1b2c3d",
 }

@@ -22,6 +22,8 @@ from shared.store.store import Store
 Action: TypeAlias = Literal[
     "access.refused",
     "corpus.exported",
+    "corpus.grant_ended",
+    "corpus.granted",
     "event.received",
     "job.cancelled",
     "job.replayed",

@@ -1,5 +1,6 @@
 """Events of a job's life: asked for, called off, asked for again, ended."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -13,6 +14,8 @@ JobStatus = Literal["accepted", "running", "completed", "completed_with_errors",
 StageName = Literal["scrape", "chunk", "embed"]
 JobEnding = Literal["job.completed", "job.failed", "job.cancelled"]
 UrlPattern = Annotated[str, Field(min_length=1, max_length=300)]
+
+_CORPUS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 MAX_SITEMAP_URLS = 50_000
 MAX_PATTERNS = 50
@@ -39,6 +42,11 @@ class Webhook(Contract):
         "job.failed",
         "job.cancelled",
     )
+
+
+def is_corpus_id(name: str) -> bool:
+    """Such a name means the corpus with this id, the caller's own or granted to it: no new corpus is called so."""
+    return _CORPUS_ID.fullmatch(name) is not None
 
 
 class JobSubmitted(JobPayload):

@@ -187,6 +187,14 @@ async def get_corpus(store: Store, caller_id: str, name: str) -> CorpusView | No
     return _of(CorpusView, row) if row else None
 
 
+async def reach_corpus(
+    store: Store, caller_id: str, name: str, needed: Literal["read", "write"] = "read"
+) -> CorpusView | None:
+    """The caller's own, by name; or by id, one that was granted to it."""
+    row = await store.fetch_row(_SQL["reachable"], caller_id, name, needed)
+    return _of(CorpusView, row) if row else None
+
+
 async def ready_depth(store: Store, stage: Literal["scrape", "embed"], up_to: int = _COUNTED_UP_TO) -> int:
     """Documents that wait for the stage's workers, retries that are not due included; counting ends at `up_to`."""
     row = await store.fetch_row(_SQL[f"ready_to_{stage}"], up_to)

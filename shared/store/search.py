@@ -53,7 +53,7 @@ EVERYTHING = SearchFilter()
 
 
 async def find_corpus(store: Store, caller_id: str, name: str) -> SearchableCorpus | None:
-    """Only the caller's own."""
+    """The caller's own, by name; or by id, one that was granted to it."""
     row = await store.fetch_row(load("search")["find_corpus"], caller_id, name)
     return SearchableCorpus(**row) if row is not None else None
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4, uuid5
 
-from shared.contracts.jobs import JobSubmitted
+from shared.contracts.jobs import JobSubmitted, is_corpus_id
 from shared.contracts.payload import ObjectRef
 from shared.contracts.stages import ChunkRequested, ScrapeRequested
+from shared.errors import NotFound
 from shared.events.event import CloudEvent
 from shared.pipeline.domain import domain_of
 from shared.pipeline.policy import PATIENT, Policy
@@ -124,6 +125,11 @@ async def _accept(
 
 async def _corpus(connection: "Connection", caller_id: str, name: str, defaults: CorpusDefaults, now: datetime) -> UUID:
     recipe = (defaults.model, defaults.dimension, defaults.chunk_max_tokens, defaults.chunk_overlap_tokens)
+    if is_corpus_id(name):
+        granted = await connection.fetchval(_SQL["corpus_by_id"], caller_id, name)
+        if isinstance(granted, UUID):
+            return granted
+        raise NotFound("corpus_not_found", "there is no corpus with this id that you may write into", field="corpus")
     while True:
         corpus_id = await connection.fetchval(_SQL["corpus"], uuid4(), caller_id, name, *recipe, now)
         # Null: somebody else made it while this statement ran, and the next one sees it.

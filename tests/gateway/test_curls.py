@@ -13,7 +13,7 @@ import pytest
 
 from shared.store.store import Store
 from tests.docs.curls import HOST, curls
-from tests.gateway.conftest import ALICE, insert_job
+from tests.gateway.conftest import ALICE, BOB, insert_job
 from tests.gateway.whole import whole_gateway
 
 # The page's own helper, but an error status ends it with 22.
@@ -27,7 +27,7 @@ class Reader:
     store: Store
     folder: Path
     environment: Mapping[str, str]
-    ids: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=lambda: {"CALLER_ID": BOB})
 
     async def type_in(self, command: str) -> None:
         await self._prepare(command)

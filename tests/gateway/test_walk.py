@@ -18,6 +18,7 @@ from tests.gateway.conftest import ALICE, World, insert_job
 BODIES: dict[str, Any] = {
     "/api/orchestrator/jobs": {"url": "https://example.org/"},
     "/api/embedding/search": {"query": "anything"},
+    "/api/corpora/{corpus}/grants/{caller_id}": {"access": "write"},
 }
 REVOKED = "slk_was-good-once"
 
@@ -29,7 +30,8 @@ class Alices:
     ids: dict[str, str]
 
     def path(self, route: Route) -> str:
-        return re.sub(r"{(\w+)}", lambda found: self.ids.get(found[1], self.ids["job_id"]), route.path)
+        named = {"caller_id": "c" * 64} | self.ids
+        return re.sub(r"{(\w+)}", lambda found: named.get(found[1], self.ids["job_id"]), route.path)
 
 
 @pytest.fixture
@@ -94,9 +96,9 @@ async def test_internal_routes_are_for_our_services_whatever_a_key_may_do(world:
 
 async def everything(world: World) -> str:
     """All rows of Alice's, as text."""
-    tables = ("jobs", "documents", "corpora", "pages")
+    tables = ("jobs", "documents", "corpora", "pages", "corpus_grants")
     rows = [await world.store.pool.fetch(f"SELECT t::text FROM {name} t ORDER BY 1") for name in tables]
-    return json.dumps([[row[0] for row in table if ALICE in row[0]] for table in rows])
+    return json.dumps([[row[0] for row in table if ALICE in row[0] or "c" * 64 in row[0]] for table in rows])
 
 
 def _words(answer: httpx.Response) -> tuple[str, str]:

@@ -11,6 +11,10 @@ WITH made AS (
 )
 SELECT id FROM made UNION ALL SELECT id FROM found LIMIT 1;
 
+-- name: corpus_by_id
+-- $1 caller, $2 id. Locked as above; none when the caller may not write into it.
+SELECT id FROM corpora WHERE id = (SELECT reachable_corpus($1, $2, 'write')) AND deleted_at IS NULL FOR SHARE;
+
 -- name: accept
 -- $1 job, $2 caller, $3 corpus, $4 total, $5 traceparent, $6 now, $7 hash of the request, $8 announced, $9 sitemap
 -- options, $10 webhook
@@ -120,7 +124,8 @@ WHERE id = $1;
 -- name: finished
 -- A job of which nothing is unfinished, with its counts: one row a state.
 SELECT j.generation, j.caller_id, j.cancel_requested_at IS NOT NULL AS cancel_requested, j.created_at, j.traceparent,
-    j.announced, j.webhook, c.name AS corpus, d.state, d.n
+    j.announced, j.webhook, CASE WHEN c.caller_id = j.caller_id THEN c.name ELSE c.id::text END AS corpus,
+    d.state, d.n
 FROM jobs j
 JOIN corpora c ON c.id = j.corpus_id
 CROSS JOIN LATERAL (SELECT state, sum(n)::integer AS n FROM job_deltas WHERE job_id = j.id GROUP BY state) d

@@ -18,7 +18,7 @@ ORDER BY created_at DESC, id DESC LIMIT $6;
 -- name: jobs_of_corpus
 -- Like `jobs`, with $7 the corpus and $8 the state, or null.
 SELECT v.* FROM job_views v
-WHERE v.corpus_id = (SELECT c.id FROM corpora c WHERE c.caller_id = $1 AND c.name = $7 AND c.deleted_at IS NULL)
+WHERE v.corpus_id = (SELECT reachable_corpus($1, $7, 'read'))
 AND v.caller_id = $1 AND ($2::timestamptz IS NULL OR v.created_at >= $2)
 AND ($3::timestamptz IS NULL OR v.created_at < $3)
 AND ($4::timestamptz IS NULL OR (v.created_at, v.id) < ($4, $5::uuid)) AND ($8::text IS NULL OR v.status = $8)
@@ -51,6 +51,10 @@ SELECT * FROM corpus_views WHERE caller_id = $1 AND name > $2 ORDER BY name LIMI
 
 -- name: corpus
 SELECT * FROM corpus_views WHERE caller_id = $1 AND name = $2;
+
+-- name: reachable
+-- $1 caller, $2 name or id, $3 read or write
+SELECT * FROM corpus_views WHERE id = (SELECT reachable_corpus($1, $2, $3));
 
 -- name: ready_to_scrape
 -- $1 is where counting ends.

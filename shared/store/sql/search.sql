@@ -1,7 +1,7 @@
 -- name: find_corpus
 SELECT id, model, dimension, vector_index = 'ready' AS indexed
 FROM corpora
-WHERE caller_id = $1 AND name = $2 AND deleted_at IS NULL;
+WHERE id = (SELECT reachable_corpus($1, $2, 'read'));
 
 -- name: settings
 -- For one transaction: plans that know the corpus, since only those may use its partial index, and an index scan that
