@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from emulator.yaml_bounds import NOT_YAML
 from shared.errors import InvalidInput
 
 MAX_MANIFEST_BYTES = 256 * 1024
@@ -117,7 +118,7 @@ def documents(text: str) -> Iterator[object]:
     try:
         _check_shape(text)
         yield from (found for found in yaml.load_all(text, Loader=_Loader) if found is not None)
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise invalid("", f"not YAML: {' '.join(str(error).split())[:200]}") from error
 
 

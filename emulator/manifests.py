@@ -23,6 +23,7 @@ CONCURRENCY_LABEL = "dev.sluice.concurrency"
 QUEUE_ANNOTATION = "dev.sluice/queue"
 ROUTES_ANNOTATION = "dev.sluice/routes"
 READY_PATH_ANNOTATION = "com.openfaas.ready.http.path"
+_MOST_DIGITS = 9
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}")
 
@@ -84,7 +85,7 @@ def load_yaml(file: Path, variables: Mapping[str, str]) -> dict[str, object]:
     try:
         yaml_bounds.check(expanded, file.name)
         value = yaml.load(expanded, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError as exc:
+    except yaml_bounds.NOT_YAML as exc:
         raise InvalidInput("manifest_invalid", f"{file.name} is not valid YAML: {exc}", field=str(file)) from exc
     return _mapping(value, file.name)
 
@@ -111,7 +112,7 @@ def function_spec(name: str, body: object, folder: Path, classes: Mapping[str, R
     return FunctionSpec(
         name=name,
         command=command,
-        folder=_working_folder(command, folder.resolve(), str(fields.get("handler") or ".")),
+        folder=_working_folder(command, folder.resolve(), _scalar(fields.get("handler"), f"{at}.handler") or "."),
         environment=environment,
         secrets=_list(fields.get("secrets"), f"{at}.secrets"),
         labels=labels,
@@ -154,7 +155,7 @@ def _working_folder(command: Sequence[str], folder: Path, handler: str) -> Path:
     paths = [name for each in names[:1] for name in (each, f"{each.replace('.', '/')}.py", each.replace(".", "/"))]
     if any(_exists(folder / path) for path in paths):
         return folder
-    return inside if inside.is_dir() and any(_exists(inside / path) for path in paths) else folder
+    return inside if _exists(inside) and any(_exists(inside / path) for path in paths) else folder
 
 
 def _command(fprocess: object, at: str, *, required: bool) -> tuple[str, ...]:
@@ -170,7 +171,7 @@ def _command(fprocess: object, at: str, *, required: bool) -> tuple[str, ...]:
 
 
 def _exists(path: Path) -> bool:
-    """A word of a command may be anything, and far too long for a path."""
+    """A word of a manifest may be anything, and far too long for a path."""
     try:
         return path.exists()
     except OSError:
@@ -180,7 +181,7 @@ def _exists(path: Path) -> bool:
 def _number(text: str | None, default: int, field: str, minimum: int = 0) -> int:
     if text is None:
         return default
-    if not text.isdigit() or int(text) < minimum:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < minimum:
         raise InvalidInput("label_invalid", f"{field} must be a whole number of at least {minimum}", field=field)
     return int(text)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from emulator.containment.allowance import MIB, UNLIMITED, Allowance
 from shared.errors import InvalidInput
 
+_MOST = 10**12
+
 
 @dataclass(frozen=True)
 class ResourceClass:
@@ -56,6 +58,6 @@ def _snake(key: str) -> str:
 def _number(value: object, default: float, field: str) -> float:
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise InvalidInput("class_invalid", f"{field} must be a number of at least 0", field=field)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
+        raise InvalidInput("class_invalid", f"{field} must be a number from 0 to {_MOST:,}", field=field)
     return float(value)

@@ -116,7 +116,7 @@ class Routes:
             await answer_text(send, 404, f"error finding function {name}: not deployed")
             return
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        count = int(query["tail"][0]) if query.get("tail", [""])[0].isdigit() else None
+        count = int(query["tail"][0]) if query.get("tail", [""])[0].isdecimal() else None
         log = self._launcher.log_of(revision.spec.key)
         if query.get("follow", ["false"])[0] not in ("true", "1"):
             await answer(send, 200, b"".join(_line(line) for line in log.tail(count)))

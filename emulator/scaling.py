@@ -43,7 +43,7 @@ def decide(load: Load, now_s: float, config: ScaleConfig) -> int:
 
 def target_concurrency(concurrency: int, label: str | None) -> float:
     """From the OpenFaaS label, else the hard limit (0: none) at the utilisation that leaves a replica some room."""
-    if label is not None and label.isdigit() and int(label) > 0:
+    if label is not None and label.isdecimal() and int(label) > 0:
         return float(label)
     return max(1.0, (concurrency or UNLIMITED_TARGET) * UTILIZATION)
 

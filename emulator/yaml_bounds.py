@@ -6,6 +6,8 @@ from shared.errors import InvalidInput
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+# What PyYAML raises for what is no YAML, or does not fit its tag: `!!int x`, `!!bool x`, `!!timestamp x`, 2001-99-99.
+NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, LookupError, OverflowError)
 
 
 def check(text: str, file: str) -> None:

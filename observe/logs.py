@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 
@@ -22,6 +23,10 @@ FIELDS = (
     "detail",
 )
 
+# What JSON may hold as it is, and a terminal or a reader of lines takes for more than a letter: C1 controls, marks of
+# direction, other ends of lines, and halves of letters, which no stream can be given.
+_UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
 
 class JsonFormatter(logging.Formatter):
     """Writes the message and those `extra` fields that the vocabulary knows; anything else stays out of the log."""
@@ -41,7 +46,8 @@ class JsonFormatter(logging.Formatter):
         line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["stack"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def setup(service: str, level: int = logging.INFO) -> None:

@@ -37,6 +37,17 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_OWNER] = str(os.getpid())
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded of whole corpora (`record_property("corpus", ...)`): a line each, if it failed, too."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    properties = [one for report in reports for one in getattr(report, "user_properties", ())]
+    said = {value for name, value in properties if name == "corpus"}
+    if said:
+        terminalreporter.section("corpora")
+    for line in sorted(said):
+        terminalreporter.write_line(line)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if folder := config.stash.get(_owned, None):
         del os.environ[_SESSION], os.environ[_OWNER]

@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import IO
 
 
 @contextmanager
-def running_module(module: str, variables: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def running_module(
+    module: str, variables: Mapping[str, str], stderr: IO[bytes] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """`python -m module`, killed at the end."""
-    process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **variables})
+    process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **variables}, stderr=stderr)
     try:
         yield process
     finally:

@@ -59,7 +59,7 @@ def labels(given: Mapping[str, str]) -> Refused:
 def scale_limits(given: Mapping[str, str]) -> Refused:
     for name in (f"{SCALE}.min", f"{SCALE}.max"):
         value = given.get(name, "")
-        if value.isdigit() and int(value) > MOST_REPLICAS:
+        if value.isdecimal() and int(value) > MOST_REPLICAS:
             yield name, f"Community Edition refuses more than {MOST_REPLICAS} replicas"
 
 

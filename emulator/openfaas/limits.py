@@ -24,7 +24,7 @@ class Limits:
 
     def shortened(self, header: str | None) -> float | None:
         """By the caller's `X-Timeout`, which never makes it longer and is ignored when it says nothing."""
-        asked = duration_s(header) if header and not header.isdigit() else None
+        asked = duration_s(header) if header and not header.isdecimal() else None
         return self.exec_s if not asked else min(asked, self.exec_s or asked)
 
 
@@ -41,7 +41,7 @@ def read_limits(name: str, command: Sequence[str], environment: Mapping[str, str
 
 def duration_s(text: str) -> float | None:
     """A Go duration or whole seconds. None when it is neither."""
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -63,7 +63,7 @@ def _limit_s(function: str, environment: Mapping[str, str], name: str) -> float 
 
 def _count(function: str, environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name, "") or "0"
-    if not text.isdigit() or len(text) > 9:
+    if not text.isdecimal() or len(text) > 9:
         problem = f"{function}: environment.{name} must be a whole number, not {text[:50]!r}"
         raise InvalidInput("environment_invalid", problem, field=f"environment.{name}")
     return int(text)

@@ -148,7 +148,7 @@ def _number(labels: Mapping[str, str], name: str, default: float) -> float:
     text = labels.get(PREFIX + name)
     if text is None:
         return default
-    if not text.isdigit() or len(text) > 6:
+    if not text.isdecimal() or len(text) > 6:
         raise InvalidInput("label_invalid", f"{PREFIX}{name} must be a whole number of at least 0")
     return int(text)
 

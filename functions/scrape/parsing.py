@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.scrape.frames import LENGTHS, Page, Text, page_frame, read_answer, sitemap_of
-from functions.scrape.parser import PAGE_CPU_S
+from functions.scrape.parser import MEMORY_BYTES, PAGE_CPU_S
 from functions.scrape.sitemaps import Sitemap
 from shared.errors import Interrupted, Permanent
 
@@ -27,12 +27,12 @@ _KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZ", "PYTHONDONTWRITEBYTECODE"
 
 
 @contextmanager
-def parser_process(page_cpu_s: float = PAGE_CPU_S) -> Iterator[str]:
+def parser_process(page_cpu_s: float = PAGE_CPU_S, memory_bytes: int = MEMORY_BYTES) -> Iterator[str]:
     """Runs one for as long as the block lasts; answers the path of its socket. It also ends when this process does."""
     folder = tempfile.mkdtemp(prefix="sluice-parser-")
     path = str(Path(folder, "socket"))
     try:
-        process = _start(path, page_cpu_s)
+        process = _start(path, page_cpu_s, memory_bytes)
         try:
             yield path
         finally:
@@ -59,15 +59,16 @@ def _answers(path: str) -> bool:
         return probe.connect_ex(path) == 0
 
 
-def _start(path: str, page_cpu_s: float) -> "subprocess.Popen[bytes]":
+def _start(path: str, page_cpu_s: float, memory_bytes: int) -> "subprocess.Popen[bytes]":
     listener = socket.socket(socket.AF_UNIX)
     with listener:
         listener.bind(path)
         listener.listen(BACKLOG)
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         number = listener.fileno()
+        limits = [f"--page-cpu-s={page_cpu_s}", f"--memory-bytes={memory_bytes}"]
         return subprocess.Popen(
-            [sys.executable, "-m", "functions.scrape.parser", f"--socket-fd={number}", f"--page-cpu-s={page_cpu_s}"],
+            [sys.executable, "-m", "functions.scrape.parser", f"--socket-fd={number}", *limits],
             env=environment | {"OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             pass_fds=[number],

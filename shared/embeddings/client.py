@@ -123,7 +123,7 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     try:
-        seconds = float(value) if value.strip().replace(".", "", 1).isdigit() else _until(value)
+        seconds = float(value) if value.strip().replace(".", "", 1).isdecimal() else _until(value)
     except ValueError:
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None

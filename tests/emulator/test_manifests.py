@@ -153,3 +153,34 @@ def test_durations(text: str, expected: float) -> None:
 def test_no_durations(text: str) -> None:
     with pytest.raises(InvalidInput, match="f must be a duration"):
         seconds(text, "f")
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("labels: {com.openfaas.scale.max: ²}", "must be a whole number"),
+        (f"labels: {{com.openfaas.scale.max: '{'9' * 5000}'}}", "must be a whole number"),
+        ("labels: {com.openfaas.scale.zero-duration: ²}", "must be a duration"),
+        ("handler: {a: b}", "must be a single value"),
+        ('handler: "\\0"', "zero byte"),
+        ("labels: {a: 2001-99-99}", "not valid YAML"),
+        ("labels: {a: !!int x}", "not valid YAML"),
+        ("labels: {a: !!bool x}", "not valid YAML"),
+        ("labels: {a: !!timestamp t}", "not valid YAML"),
+    ],
+    ids=lambda value: value[:50],
+)
+def test_what_only_looks_like_a_value_is_refused(tmp_path: Path, field: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        read(tmp_path, f"functions: {{f: {{fprocess: cat, {field}}}}}")
+
+
+@pytest.mark.parametrize("number", [".inf", ".nan", "1" + "0" * 400, "-1"])
+def test_a_class_has_numbers_that_a_machine_can_have(tmp_path: Path, number: str) -> None:
+    with pytest.raises(InvalidInput, match="must be a number from 0"):
+        read(tmp_path, "functions: {}", f"classes: {{small: {{memory_mib: {number}}}}}")
+
+
+def test_a_handler_may_be_no_folder_at_all(tmp_path: Path) -> None:
+    (spec,) = read(tmp_path, f"functions: {{f: {{fprocess: cat, handler: {'x' * 5000}}}}}")
+    assert spec.folder == tmp_path

@@ -1,10 +1,9 @@
-"""Whatever strangers send, what reads it answers or refuses in its own words. `--long` tries a hundred times more."""
+"""Whatever strangers send, what reads it answers or refuses in its own words."""
 
-import sys
 from contextlib import suppress
 
 import httpx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis.strategies import binary, dictionaries, lists, sampled_from, text
 
 from functions.scrape.body import decode, unpack
@@ -16,9 +15,7 @@ from functions.scrape.sitemaps import parse as parse_sitemap
 from shared.errors import InvalidInput, SluiceError, StageFailure
 from shared.events.codec import decode as decode_event
 from shared.urls import normalise, path_and_query
-
-TRIES = 5000 if "--long" in sys.argv else 50
-fuzz = settings(max_examples=TRIES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=TRIES == 50)
+from tests.fuzz.profile import fuzz
 
 TAGS = sampled_from(
     ["<p>", "</p>", "<div", ">", "<table><tr>", "<!--", "]]>", "&#0;", "&amp", "<title>", "<script>", "\x00", "é"]

@@ -42,9 +42,9 @@ def read_policy(annotations: Mapping[str, str]) -> RetryPolicy | None:
 
 
 def _number(text: str, usual: int) -> int:
-    return int(text) if text.isdigit() and len(text) < 7 else usual
+    return int(text) if text.isdecimal() and len(text) < 7 else usual
 
 
 def _codes(text: str) -> frozenset[int]:
     words = [word.strip() for word in text.split(",")]
-    return frozenset(int(word) for word in words) if all(len(w) == 3 and w.isdigit() for w in words) else frozenset()
+    return frozenset(int(word) for word in words) if all(len(w) == 3 and w.isdecimal() for w in words) else frozenset()

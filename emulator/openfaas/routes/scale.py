@@ -43,5 +43,5 @@ async def alert(platform: Platform, call: Call) -> Reply:
 def _follow(revision: Revision, *, firing: bool) -> None:
     spec = revision.spec
     factor = spec.labels.get("com.openfaas.scale.factor", "20")
-    step = math.ceil(spec.max_scale * (int(factor) if factor.isdigit() else 20) / 100)
+    step = math.ceil(spec.max_scale * (int(factor) if factor.isdecimal() else 20) / 100)
     revision.scale_to(min(spec.max_scale, revision.wanted + step) if firing else max(1, spec.min_scale))

@@ -16,6 +16,7 @@ from shared.errors import InvalidInput
 from shared.model_files import tokenizer_file
 from shared.settings import Environment
 from tests import shared_data
+from tests.fuzz.profile import LONG
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,9 @@ GAPS = [" ", "\n", "\n\n", "\r\n", "\t", "\u3000", "\u2028", ". ", "! ", "?\n", 
 PIECES = st.sampled_from(WORDS + SCRIPTS + DROPPED + GAPS)
 TEXTS = st.one_of(st.lists(PIECES, max_size=120).map("".join), st.text(max_size=300))
 SIZES = st.tuples(st.integers(8, 60), st.integers(0, 30)).map(lambda pair: Sizes(pair[0], min(pair[1], pair[0] // 2)))
-PROPERTIES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTIES = settings(
+    max_examples=1000 if LONG else 100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def uncovered(text: str, spans: list[Span]) -> str:

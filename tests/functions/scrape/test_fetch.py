@@ -4,13 +4,21 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from starlette.requests import Request
 from starlette.responses import Response as Answer
 
 from functions.scrape.fetch import Fetcher, Limits
+from functions.scrape.job import tls
 from shared.errors import Permanent, StageFailure, Transient
 from shared.outbound.addresses import Guard
 from shared.outbound.network import open_client
@@ -174,3 +182,63 @@ async def test_a_server_without_tls_is_told_apart() -> None:
     async with talking(talk) as address:
         failed = await failure(address.replace("http:", "https:"))
     assert (type(failed), failed.code) == (Transient, "tls_failed")
+
+
+@asynccontextmanager
+async def over_tls(folder: Path, name: str, *, expired: bool = False) -> AsyncIterator[tuple[str, Path]]:
+    """A server whose certificate, its own authority, says `name`; its address as the host `right.example`."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    _write_certificate(certificate, key, name, expired=expired)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello")
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context) as server:
+        yield f"https://right.example:{server.sockets[0].getsockname()[1]}/", certificate
+
+
+def _write_certificate(certificate: Path, key: Path, name: str, *, expired: bool) -> None:
+    secret = ec.generate_private_key(ec.SECP256R1())
+    subject, today = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, secret.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=9))
+        .not_valid_after(today + timedelta(days=-1 if expired else 9))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(secret, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+async def greeting(url: str, trusted: Path | None) -> bytes:
+    context = tls() if trusted is None else ssl.create_default_context(cafile=str(trusted))
+
+    async def here(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    async with open_client(LOOPBACK, tls=context, user_agent="T/1", resolve=here) as client:
+        return (await Fetcher(client, SMALL).get(url)).body
+
+
+async def test_a_certificate_that_is_trusted_and_names_the_host_is_taken(tmp_path: Path) -> None:
+    async with over_tls(tmp_path, "right.example") as (url, certificate):
+        assert await greeting(url, trusted=certificate) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("name", "trusts", "expired"),
+    [("right.example", False, False), ("wrong.example", True, False), ("right.example", True, True)],
+    ids=["nobody vouches for it", "another host's", "expired"],
+)
+async def test_any_other_certificate_is_refused(tmp_path: Path, name: str, trusts: bool, expired: bool) -> None:
+    async with over_tls(tmp_path, name, expired=expired) as (url, certificate):
+        with pytest.raises(Permanent) as failed:
+            await greeting(url, trusted=certificate if trusts else None)
+    assert failed.value.code == "tls_certificate_invalid"

@@ -99,6 +99,29 @@ async def test_a_child_that_dies_of_a_page_costs_that_page_only() -> None:
         parser.close()
 
 
+async def test_a_page_that_wants_too_much_memory_costs_that_page_only(parser: Parser) -> None:
+    usual = _processes()[-1].memory_info().vms
+    with parser_process(page_cpu_s=60, memory_bytes=usual + 20 * 1024 * 1024) as path:
+        await _warm(path)
+        small = Parser(path, connections=1, page_cpu_s=60)
+        with pytest.raises(Permanent) as given_up:
+            await small.read(page(b"<i>w</i>" * 1_240_000))
+        assert given_up.value.code in {"page_too_complex", "extraction_crashed"}
+        assert (await small.read(page(b"<p>still here</p>"))).text == "still here"
+        small.close()
+
+
+@pytest.mark.parametrize("opened", [b"<div>", b"<b>", b"<table><tr><td>", b"<ul><li>", b"<svg><g>"])
+async def test_no_depth_of_a_page_costs_more_than_that_page(parser: Parser, opened: bytes) -> None:
+    codes = {"page_too_complex", "extraction_timeout", "extraction_crashed", "no_text"}
+    try:
+        found = (await parser.read(page(opened * (4_000_000 // len(opened)) + b"deep"))).text
+    except Permanent as given_up:
+        found = given_up.code
+    assert found in codes | {"deep"}
+    assert (await parser.read(page(b"<p>still here</p>"))).text == "still here"
+
+
 async def test_a_parser_that_is_killed_costs_its_pages_nothing() -> None:
     with parser_process() as path:
         await _warm(path)

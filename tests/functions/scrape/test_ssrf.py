@@ -1,6 +1,7 @@
 """Every case of the evaluation data goes through the real client and the real redirect loop, over a false network."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +26,9 @@ def _cases() -> list[Case]:
     return cases
 
 
-async def test_every_case_ends_as_it_must() -> None:
+async def test_every_case_ends_as_it_must(record_property: Callable[[str, object], None]) -> None:
     wrong = [case["id"] for case in _cases() if not await _right(case)]
+    record_property("corpus", f"SSRF: {len(_cases()) - len(wrong)}/{len(_cases())}")
     assert wrong == []
 
 
