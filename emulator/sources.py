@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,15 @@ class Sources:
     @property
     def watched(self) -> frozenset[Path]:
         return self.modules | self.assets | self.missing
+
+
+def forget_stale_bytecode(files: Iterable[Path]) -> None:
+    """What is older than the last change of its source goes. Python looks at second and size: an edit may keep both."""
+    for file in files:
+        for cached in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+            with suppress(FileNotFoundError):
+                if cached.stat().st_mtime_ns <= file.stat().st_ctime_ns:
+                    cached.unlink()
 
 
 def is_python(command: Sequence[str]) -> bool:

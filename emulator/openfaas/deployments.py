@@ -20,6 +20,7 @@ from emulator.openfaas.state import State, StateFile
 from emulator.resource_classes import ResourceClass
 from emulator.revision import MakeDemand, Revision
 from emulator.secret_files import SecretFiles
+from emulator.sources import forget_stale_bytecode, sources_of
 from shared.errors import NotFound, SluiceError
 
 _log = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ class Deployments:
         }
         spec = function_spec(deployment.service, body, code.folder, self._rules.classes)
         spec = replace(spec, min_scale=0 if labels.zero_s is not None else labels.minimum, max_scale=labels.maximum)
+        forget_stale_bytecode(sources_of(spec.command, spec.folder, spec.environment).modules)
         self._fleet.put(spec, self._demand(spec, labels))
         self.records[spec.key] = deployment
 

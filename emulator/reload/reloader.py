@@ -14,7 +14,7 @@ from emulator.reload import snapshot
 from emulator.reload.snapshot import Snapshot, Stamp
 from emulator.reload.syntax import fault
 from emulator.revision import Revision
-from emulator.sources import sources_of
+from emulator.sources import forget_stale_bytecode, sources_of
 
 POLL_S = 0.25
 
@@ -128,10 +128,8 @@ class Reloader:
 
 
 def _read_again(spec: FunctionSpec, files: frozenset[Path]) -> str:
-    """The first syntax error. Cached bytecode goes: Python takes it for current if the second and the size are."""
-    for file in files:
-        for cached in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
-            cached.unlink(missing_ok=True)
+    """The first syntax error."""
+    forget_stale_bytecode(files)
     return fault(spec, files)
 
 

@@ -16,7 +16,8 @@ WITH met AS (
 )
 SELECT CASE
     WHEN EXISTS (SELECT 1 FROM met) OR EXISTS (SELECT 1 FROM taken) THEN 0
-    ELSE greatest(0.001, extract(epoch FROM (SELECT next_at FROM domains WHERE domain = $1) - $2))
+    -- Whoever met the domain at the same moment has the turn; its row is not to be seen here yet.
+    ELSE greatest(0.001, coalesce(extract(epoch FROM (SELECT next_at FROM domains WHERE domain = $1) - $2), $3))
 END::double precision;
 
 -- name: set_delay
