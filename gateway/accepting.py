@@ -16,7 +16,7 @@ from gateway.submission import JOBS, Submission, distinct_urls
 from gateway.views import Accepted, Skipped
 from shared.auth.context import CallerContext
 from shared.contracts.envelope import to_event
-from shared.contracts.jobs import JobSubmitted, Webhook, is_corpus_id
+from shared.contracts.jobs import JobSubmitted, SitemapOptions, Webhook, is_corpus_id
 from shared.errors import InvalidInput, NotFound, SluiceError, StageFailure
 from shared.events.ids import derived_id
 from shared.objects import submission_folder
@@ -34,6 +34,7 @@ class Asked:
 
     urls: Sequence[str]
     corpus: str
+    sitemap: SitemapOptions | None = None
     text: str | None = None
     title: str | None = None
     webhook: Webhook | None = None
@@ -55,6 +56,7 @@ async def read(submission: Submission, guard: Guard, *, request_sha256: str | No
     return Asked(
         urls=urls,
         corpus=submission.corpus,
+        sitemap=submission.sitemap.options() if submission.sitemap else None,
         webhook=_reachable(submission.webhook, guard),
         request_sha256=request_sha256,
         skipped=errors if submission.skip_invalid else None,
@@ -91,6 +93,7 @@ async def accept(
         corpus=asked.corpus,
         urls=urls,
         count=len(asked.urls),
+        sitemap=asked.sitemap,
         text=text,
         title=_storable(asked.title),
         webhook=asked.webhook,

@@ -9,7 +9,20 @@ from typing import Any
 from fastapi import FastAPI, Security
 from starlette.types import ASGIApp, Lifespan
 
-from gateway import audit, corpora, documents, events, grants, health, http_triggers, jobs, search, stages, webhooks
+from gateway import (
+    audit,
+    completion,
+    corpora,
+    documents,
+    events,
+    grants,
+    health,
+    http_triggers,
+    jobs,
+    search,
+    stages,
+    webhooks,
+)
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
 from gateway.http import SingleHeaders
@@ -65,6 +78,7 @@ ROUTES = (
     Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
     Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202, action="job.cancelled"),
     Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5, action="job.replayed"),
+    Route("POST", JOBS + "/{job_id}/complete", completion.complete, access="internal", action="job.reported"),
     Route("GET", CORPORA, corpora.list_corpora),
     Route("GET", CORPORA + "/{corpus}", corpora.show),
     Route(

@@ -17,7 +17,7 @@ from shared.contracts.envelope import to_event
 from shared.contracts.jobs import CorpusName, JobCancelRequested, JobReplayRequested, JobStatus, StageName
 from shared.contracts.payload import ErrorCode, Payload
 from shared.contracts.stages import FailedStage, FailureKind
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, InvalidInput, NotFound
 from shared.events.ids import derived_id
 from shared.store import reads
 from shared.store.reads import JobFilter
@@ -52,6 +52,12 @@ async def submit(
         request_sha256 = fingerprint(body)
     asked = await read(body, resources.settings.webhook_guard, request_sha256=request_sha256)
     await accept(asked, caller, job_id, resources)
+    if idempotency_key is not None and await reads.get_job(resources.store, caller.caller_id, job_id) is None:
+        raise InvalidInput(
+            "idempotency_key_reused",
+            "this key was used before, for a job that was deleted with its corpus: take a new one",
+            field="Idempotency-Key",
+        )
     accepted = answer(asked, job_id)
     response.headers["Location"] = accepted.links["self"]
     return accepted

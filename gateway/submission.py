@@ -1,4 +1,4 @@
-"""What a caller hands in: a URL or many. All of them good, or none accepted, unless it says otherwise."""
+"""What a caller hands in: a URL, many, or a sitemap. All of them good, or none accepted, unless it says otherwise."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Self
@@ -6,15 +6,24 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.problems import FieldError, InvalidFields
-from shared.contracts.jobs import CorpusName, Webhook
+from shared.contracts.jobs import CorpusName, SitemapOptions, Webhook
 from shared.errors import InvalidInput
 
 JOBS = "/api/orchestrator/jobs"
 MAX_URLS = 10_000
 
 
+class Sitemap(SitemapOptions):
+    """A sitemap, or an index of sitemaps, plain or gzipped, in XML or one URL a line."""
+
+    url: Annotated[str, Field(max_length=2048)]
+
+    def options(self) -> SitemapOptions:
+        return SitemapOptions(limit=self.limit, include=self.include, exclude=self.exclude)
+
+
 class Submission(BaseModel):
-    """URLs to index, as `url` or `urls`, into a corpus that is made when it is new.
+    """URLs to index, as `url`, `urls` or those of a `sitemap`, into a corpus that is made when it is new.
 
     With `skip_invalid` the URLs that are not acceptable are named and left out; otherwise one of them refuses all.
     `webhook` hears of the job's end.
@@ -25,24 +34,28 @@ class Submission(BaseModel):
         json_schema_extra={
             "examples": [
                 {"urls": ["https://example.org/guide"], "corpus": "handbook"},
+                {"sitemap": {"url": "https://example.org/sitemap.xml", "include": ["/docs/*"], "limit": 500}},
             ]
         },
     )
 
     url: str | None = None
     urls: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_URLS)] = None
+    sitemap: Sitemap | None = None
     corpus: CorpusName = "default"
     skip_invalid: bool = False
     webhook: Webhook | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if (self.url is None) == (self.urls is None):
-            raise ValueError("give either url or urls")
+        if (self.url is not None) + (self.urls is not None) + (self.sitemap is not None) != 1:
+            raise ValueError("give either url or urls, or a sitemap")
         return self
 
     def entries(self) -> tuple[tuple[str, str], ...]:
         """(field, url) of every URL given."""
+        if self.sitemap is not None:
+            return (("sitemap.url", self.sitemap.url),)
         if self.url is not None:
             return (("url", self.url),)
         return tuple((f"urls[{index}]", url) for index, url in enumerate(self.urls or ()))

@@ -113,6 +113,16 @@ class ObjectStore:
         names = (folder.rpartition("/")[2] for folder in found["common_prefixes"])
         return tuple(UUID(name) for name in names if _UUID.fullmatch(name))
 
+    async def describe(self, key: str) -> ObjectRef | None:
+        """What is stored under a key; None when nothing is."""
+        try:
+            found = await self._backend.head_async(_checked(key))
+        except (FileNotFoundError, InvalidInput):
+            return None
+        except Exception as exc:
+            raise _unavailable() from exc
+        return ObjectRef(key=key, sha256=key.rpartition("/")[2], size_bytes=found["size"])
+
     async def stored_at(self, key: str) -> datetime | None:
         """When it was last stored; None when it is not there."""
         try:

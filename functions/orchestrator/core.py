@@ -4,6 +4,9 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
+from shared.contracts.documents import SitemapContent
 from shared.contracts.payload import Payload
 from shared.contracts.stages import ChunkRequested, StageFailed
 from shared.errors import InvalidInput
@@ -25,6 +28,14 @@ def read_urls(content: bytes, count: int) -> list[str]:
     if not all(isinstance(url, str) and 0 < len(url) <= MAX_URL_CHARS for url in urls):
         raise _refusal()
     return urls
+
+
+def read_sitemap(content: bytes) -> SitemapContent:
+    """What a worker stored of a sitemap. Raises `InvalidInput`."""
+    try:
+        return SitemapContent.model_validate_json(content)
+    except ValidationError:
+        raise InvalidInput("sitemap_content_invalid", "what is stored is not what a sitemap lists") from None
 
 
 def undelivered(payload: Payload) -> StageFailed | None:

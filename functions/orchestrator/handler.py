@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from functions.orchestrator.core import read_urls, undelivered
+from functions.orchestrator.core import read_sitemap, read_urls, undelivered
 from functions.orchestrator.deleting import Deleter
 from functions.orchestrator.hooks import WebhookSender
 from functions.orchestrator.marker import Marker
@@ -17,7 +17,7 @@ from shared.contracts.envelope import from_event, to_event
 from shared.contracts.jobs import CorpusDeleteRequested, JobSubmitted, WebhookRedeliveryRequested
 from shared.contracts.payload import ObjectRef, Payload
 from shared.contracts.ports import EventSink
-from shared.contracts.stages import ChunkRequested, PipelineTick
+from shared.contracts.stages import ChunkRequested, PipelineTick, SitemapRead
 from shared.errors import InvalidInput, SluiceError, Unavailable
 from shared.events import codec
 from shared.events.event import CloudEvent
@@ -27,6 +27,7 @@ from shared.runtime.function import Answer
 from shared.runtime.http import HttpRequest, HttpResponse
 from shared.store import deletions, webhooks
 from shared.store.audit import add_dead_letter
+from shared.store.expand import expand
 from shared.store.removals import still_there
 from shared.store.store import Store
 from shared.store.submit import CorpusDefaults, ensure_corpus, submit_job, submit_text
@@ -81,6 +82,12 @@ async def _adopt(text: ObjectRef, payload: JobSubmitted, desk: Desk) -> ObjectRe
 async def advanced(payload: Payload, desk: Desk, event: CloudEvent) -> Answer | None:
     """A stage's report, a cancel or a replay."""
     return await _answer(desk, await _applied(desk, event, payload))
+
+
+async def sitemap_read(payload: SitemapRead, desk: Desk, event: CloudEvent) -> Answer | None:
+    content = read_sitemap(await desk.objects.get(payload.found))
+    delay_s = desk.defaults.domain_delay_s
+    return await _answer(desk, await expand(desk.store, event, payload, content, delay_s, desk.clock(), desk.policy))
 
 
 async def ticked(_payload: PipelineTick, desk: Desk, _event: CloudEvent) -> None:

@@ -13,6 +13,7 @@ from functions.orchestrator.handler import (
     advanced,
     corpus_unwanted,
     dead_letter,
+    sitemap_read,
     submitted,
     ticked,
     webhook_wanted_again,
@@ -27,7 +28,14 @@ from shared.contracts.jobs import (
     JobSubmitted,
     WebhookRedeliveryRequested,
 )
-from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentScraped, PipelineTick, StageFailed
+from shared.contracts.stages import (
+    DocumentChunked,
+    DocumentEmbedded,
+    DocumentScraped,
+    PipelineTick,
+    SitemapRead,
+    StageFailed,
+)
 from shared.events.signing import Signer
 from shared.events.webhooks import WebhookSigner
 from shared.objects import ObjectStore
@@ -108,6 +116,7 @@ def wire(variables: Mapping[str, str]) -> Function[Desk]:
             JobSubmitted: submitted,
             PipelineTick: ticked,
             **dict.fromkeys((*reports, JobCancelRequested, JobReplayRequested), advanced),
+            SitemapRead: sitemap_read,
             CorpusDeleteRequested: corpus_unwanted,
             WebhookRedeliveryRequested: webhook_wanted_again,
         },

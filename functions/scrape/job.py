@@ -13,13 +13,16 @@ import httpx
 from functions.scrape.directives import check
 from functions.scrape.fetch import Fetcher
 from functions.scrape.moments import open_moments
-from functions.scrape.outcome import document_scraped
+from functions.scrape.outcome import document_scraped, sitemap_read
 from functions.scrape.pace import Pace
 from functions.scrape.parsing import Parser, living_parser
 from functions.scrape.robots import Robots
 from functions.scrape.scraping import Postponed, Scraper, Target
+from functions.scrape.selection import wanted
 from functions.scrape.settings import FetchSettings, JobSettings
 from functions.scrape.shared_pace import PlannedPace, StoreShelf
+from shared.contracts.documents import SitemapContent
+from shared.contracts.jobs import SitemapOptions
 from shared.contracts.payload import Payload
 from shared.outbound.network import open_client
 from shared.publish.sink import OpenSink
@@ -97,12 +100,26 @@ class Desk:
 
     async def _scrape(self, claim: ScrapeClaim) -> Payload | None:
         target = Target(claim.fetch_url, claim.redirects, claim.etag, claim.last_modified)
+        if claim.sitemap is not None:
+            return await self._list(claim, claim.sitemap, target)
         outcome = await self.scraper.scrape(target)
         if isinstance(outcome, Postponed):
-            moved_to = outcome.url if outcome.url != claim.fetch_url else None
-            await self.worker.give_back([claim], outcome.wait_s, fetch_url=moved_to)
+            await self._postpone(claim, outcome)
             return None
         check(outcome.directives)
         text = outcome.text
         ref = await self.worker.objects.put(claim.corpus_id, "text", text.text.encode()) if text else None
         return document_scraped(claim, outcome, ref)
+
+    async def _list(self, claim: ScrapeClaim, options: SitemapOptions, target: Target) -> Payload | None:
+        listed = await self.scraper.list_sitemap(target)
+        if isinstance(listed, Postponed):
+            await self._postpone(claim, listed)
+            return None
+        content = SitemapContent(pages=tuple(wanted(listed.pages, options)), sitemaps=listed.sitemaps)
+        found = await self.worker.objects.put(claim.corpus_id, "urls", content.model_dump_json().encode())
+        return sitemap_read(claim, content, found)
+
+    async def _postpone(self, claim: ScrapeClaim, postponed: Postponed) -> None:
+        moved_to = postponed.url if postponed.url != claim.fetch_url else None
+        await self.worker.give_back([claim], postponed.wait_s, fetch_url=moved_to)

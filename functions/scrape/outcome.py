@@ -5,8 +5,9 @@ from uuid import UUID
 
 from functions.scrape.frames import Text
 from functions.scrape.scraping import Scraped
+from shared.contracts.documents import SitemapContent
 from shared.contracts.payload import ObjectRef
-from shared.contracts.stages import DocumentScraped
+from shared.contracts.stages import DocumentScraped, SitemapRead
 
 _NOTHING = Text(text="")
 
@@ -38,6 +39,18 @@ def document_scraped(claim: Claimed, scraped: Scraped, text: ObjectRef | None) -
         etag=_fitting(scraped.etag, 1000),
         last_modified=_fitting(scraped.last_modified, 100),
         fetched_at=scraped.fetched_at,
+    )
+
+
+def sitemap_read(claim: Claimed, content: SitemapContent, found: ObjectRef) -> SitemapRead:
+    """`found` is where `content` is stored."""
+    return SitemapRead(
+        job_id=claim.job_id,
+        document_id=claim.document_id,
+        token=claim.token,
+        found=found,
+        pages=len(content.pages),
+        sitemaps=len(content.sitemaps),
     )
 
 

@@ -18,6 +18,7 @@ MODELS = {
     "dev.sluice.webhook.redelivery_requested.v1": "jobs:WebhookRedeliveryRequested",
     "dev.sluice.scrape.requested.v1": "stages:ScrapeRequested",
     "dev.sluice.document.scraped.v1": "stages:DocumentScraped",
+    "dev.sluice.sitemap.read.v1": "stages:SitemapRead",
     "dev.sluice.chunk.requested.v1": "stages:ChunkRequested",
     "dev.sluice.document.chunked.v1": "stages:DocumentChunked",
     "dev.sluice.embed.requested.v1": "stages:EmbedRequested",

@@ -12,6 +12,10 @@ FailureKind = Literal["transient", "permanent", "interrupted"]
 FailedStage = Literal["scraping", "chunking", "embedding"]
 
 
+# False of a report from outside the platform, whose sender holds no lease: good while nobody has claimed meanwhile.
+Claimed = Annotated[bool, Field(description="whether the sender holds the document's lease")]
+
+
 class WorkReady(Payload):
     """There is work in Postgres. A hint: it names none, and one is as good as a hundred."""
 
@@ -46,6 +50,7 @@ class DocumentScraped(DocumentPayload):
     etag: Annotated[str, Field(max_length=1000)] | None = None
     last_modified: Annotated[str, Field(max_length=100)] | None = None
     fetched_at: datetime
+    claimed: Claimed = True
 
 
 class SitemapRead(DocumentPayload):
@@ -78,6 +83,7 @@ class DocumentChunked(DocumentPayload):
     count: Annotated[int, Field(ge=0)]
     tokens: Annotated[int, Field(ge=0)]
     chunker: Annotated[str, Field(max_length=200)]
+    claimed: Claimed = True
 
 
 class DocumentEmbedded(DocumentPayload):
@@ -89,6 +95,7 @@ class DocumentEmbedded(DocumentPayload):
     tokens: int
     model: str
     dimension: int
+    claimed: Claimed = True
 
 
 class StageFailed(DocumentPayload):
@@ -101,6 +108,7 @@ class StageFailed(DocumentPayload):
     code: ErrorCode
     message: Sentence
     retry_after_s: Annotated[float, Field(ge=0)] | None = None
+    claimed: Claimed = True
 
 
 class PipelineTick(Payload):

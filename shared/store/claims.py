@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from shared.contracts.jobs import SitemapOptions
 from shared.contracts.payload import ObjectRef
 from shared.pipeline.domain import domain_of
 from shared.pipeline.policy import PATIENT, Policy
@@ -38,7 +39,8 @@ class ScrapeClaim:
 
     `redirects` counts those before this claim. `etag` and `last_modified` are given only while the version they speak
     of is what search sees with today's chunker and model. `deaths` > 0 marks a document that was in hand when a worker
-    died: work on it alone, claim nothing beside it.
+    died: work on it alone, claim nothing beside it. With `sitemap` it is one, and
+    these are its job's wishes.
     """
 
     document_id: UUID
@@ -55,6 +57,7 @@ class ScrapeClaim:
     etag: str | None
     last_modified: str | None
     traceparent: str | None
+    sitemap: SitemapOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ async def claim_scrape(
     """
     lane, caller = _anywhere(now)
     rows = await store.fetch(_SQL["scrape"], limit, lease_s, now, suspects, lane, caller)
-    return [ScrapeClaim(**row) for row in rows]
+    return [_scrape_claim(dict(row)) for row in rows]
 
 
 async def claim_embed(
@@ -138,6 +141,11 @@ def _anywhere(now: datetime) -> tuple[int, str]:
     """Where a scan of lanes and callers begins: elsewhere each time, so that no name is always first."""
     spread = (int(now.timestamp() * 1_000_000) * 2654435761) % (1 << 32)
     return spread - (1 << 31), f"{spread:08x}"
+
+
+def _scrape_claim(row: dict[str, Any]) -> ScrapeClaim:
+    sitemap = row.pop("sitemap")
+    return ScrapeClaim(sitemap=SitemapOptions.model_validate_json(sitemap) if sitemap else None, **row)
 
 
 def _embed_claim(row: dict[str, Any]) -> EmbedClaim:

@@ -1,19 +1,20 @@
 """Applies an event: inbox, decision, compare-and-swap, counts and outbox, with an effect once."""
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from shared.contracts.jobs import JobCancelRequested, JobReplayRequested
 from shared.contracts.payload import ObjectRef, Payload
-from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentScraped, StageFailed
+from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentScraped, FailedStage, StageFailed
 from shared.errors import InvalidInput
 from shared.events.event import CloudEvent, Json
 from shared.pipeline.advance import advance
 from shared.pipeline.decision import Ignored
-from shared.pipeline.facts import Chunked, Embedded, Failed, Result, Scraped
+from shared.pipeline.facts import Chunked, DocumentView, Embedded, Failed, Result, Scraped
 from shared.pipeline.policy import PATIENT, Policy
-from shared.pipeline.states import UNFINISHED, State
+from shared.pipeline.states import IN_HAND, UNFINISHED, WAITS_IN, State
 from shared.store.jobs import cancel_job, end_job, replay_job
 from shared.store.moves import Step, perform
 from shared.store.removals import Stored, cannot_look, still_there
@@ -23,6 +24,11 @@ from shared.store.views import read_view, view_of
 if TYPE_CHECKING:
     import asyncpg
 
+_STAGE: Final[dict[type, FailedStage]] = {
+    DocumentScraped: "scraping",
+    DocumentChunked: "chunking",
+    DocumentEmbedded: "embedding",
+}
 _Report = DocumentScraped | DocumentChunked | DocumentEmbedded | StageFailed
 
 
@@ -59,7 +65,8 @@ async def _report(
         return []
     if row["removed"] and not await still_there(store, keys, stored):
         payload = _to_be_done_again(payload)
-    decision = advance(view_of(row), _fact(payload), now, policy, _jitter(event))
+    view = view_of(row) if payload.claimed else _as_claimed(view_of(row), payload, now)
+    decision = advance(view, _fact(payload), now, policy, _jitter(event))
     if isinstance(decision, Ignored):
         return []
     unchanged = decision.state is State.UNCHANGED
@@ -71,6 +78,13 @@ async def _report(
     if events is None:
         return []
     return events if decision.state in UNFINISHED else events + await end_job(store, payload.job_id, event, now)
+
+
+def _as_claimed(view: DocumentView, payload: _Report, now: datetime) -> DocumentView:
+    """Under a token that nobody has claimed, whoever reports is taken for its holder: a claim would have raised it."""
+    stage = _STAGE[type(payload)] if not isinstance(payload, StageFailed) else payload.stage
+    waits = view.state is WAITS_IN[stage] and view.lease_until is None and stage != "chunking"
+    return replace(view, state=IN_HAND[stage], lease_until=now) if waits else view
 
 
 def _refs(payload: _Report) -> dict[str, ObjectRef]:
@@ -119,7 +133,7 @@ def _brings(payload: _Report) -> dict[str, Json]:
     refs = {column: value for part, ref in _refs(payload).items() for column, value in _ref(part, ref).items()}
     match payload:
         case DocumentScraped():
-            known = payload.model_dump(mode="json", exclude={"job_id", "document_id", "token", "text"})
+            known = payload.model_dump(mode="json", exclude={"job_id", "document_id", "token", "text", "claimed"})
             scraped = {name: _clean(value) for name, value in known.items()}
             return {"scraped": scraped} | refs
         case DocumentChunked():

@@ -1,5 +1,6 @@
 """A gateway over real HTTP, with a real database, and honest servers in place of the functions behind it."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,7 @@ from functions.orchestrator import main as orchestrator
 from gateway.app import create_app
 from gateway.http import Protocol
 from gateway.settings import Settings
+from shared.auth.internal import InternalCallers
 from shared.auth.membership import MembershipSettings
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.payload import Payload
@@ -35,6 +37,8 @@ from tests.shared.store.world import World as Pipeline
 
 ROOT = Path(__file__).parents[2]
 SIGNING_KEY = b"a signing key for tests, long enough"
+WORKER_KEY = "slk_a-worker-outside"
+INTERNAL = InternalCallers(key_hash=hashlib.sha256(WORKER_KEY.encode()).hexdigest())
 ALICE, BOB = "a" * 64, "b" * 64
 
 
@@ -143,6 +147,10 @@ class World:
         """Workers and stages, by hand."""
         return Pipeline(self.store, now=datetime.now(UTC))
 
+    def internal(self) -> dict[str, str]:
+        """A service of ours."""
+        return {"X-API-Key": WORKER_KEY}
+
     def as_bob(self) -> dict[str, str]:
         return {"X-API-Key": "slk_bob-key"}
 
@@ -159,7 +167,7 @@ async def gateway_on(
             Settings(
                 database_url=database,
                 object_store_url=f"file://{folder}/objects",
-                membership=MembershipSettings(f"{url}/function/membership", b"hash secret"),
+                membership=MembershipSettings(f"{url}/function/membership", b"hash secret", INTERNAL),
                 function_url_template=url + "/function/{name}",
                 limits=None,
                 signing_keys=SIGNING_KEY,
@@ -170,7 +178,9 @@ async def gateway_on(
         )
         async with (
             serving(create_app(settings, {}), lifespan=True, http=Protocol) as gateway,
-            httpx.AsyncClient(base_url=gateway, headers={"X-API-Key": "slk_alice-key"}, trust_env=False) as client,
+            httpx.AsyncClient(
+                base_url=gateway, headers={"X-API-Key": "slk_alice-key"}, trust_env=False, timeout=30
+            ) as client,
         ):
             yield behind, client
 

@@ -110,6 +110,16 @@ async def test_a_deleted_corpus_is_gone_with_all_that_was_made_of_it(world: Worl
     assert json.loads(audit[1]["detail"])["removed"]["chunks"] == 4
 
 
+async def test_a_key_whose_job_was_deleted_is_not_accepted_for_nothing(world: World) -> None:
+    await world.works()
+    body, headers = {"url": "https://example.org/a", "corpus": "books"}, {"Idempotency-Key": "monday"}
+    assert (await world.client.post(JOBS, json=body, headers=headers)).status_code == 202
+    assert (await world.client.delete(f"{CORPORA}/books")).status_code == 200
+    again = problem(await world.client.post(JOBS, json=body, headers=headers), 422)
+    assert (again["code"], again["field"]) == ("idempotency_key_reused", "Idempotency-Key")
+    assert (await world.client.post(JOBS, json=body)).status_code == 202
+
+
 async def test_what_is_under_way_in_a_deleted_corpus_ends(world: World) -> None:
     await world.works()
     job = await world.pipeline.submit(URLS, caller=ALICE)

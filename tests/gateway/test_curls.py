@@ -13,7 +13,7 @@ import pytest
 
 from shared.store.store import Store
 from tests.docs.curls import HOST, curls
-from tests.gateway.conftest import ALICE, BOB, insert_job
+from tests.gateway.conftest import ALICE, BOB, WORKER_KEY, insert_job
 from tests.gateway.whole import whole_gateway
 
 # The page's own helper, but an error status ends it with 22.
@@ -35,7 +35,7 @@ class Reader:
             command = command.replace(word, value)
         process = await asyncio.create_subprocess_exec(
             *("bash", "-c", f"{CALL}\n{command.replace(HOST, self.environment['HOST'])}"),
-            env=self.environment,
+            env={**self.environment, **({"KEY": WORKER_KEY} if "/complete" in command else {})},
             cwd=self.folder,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -47,7 +47,9 @@ class Reader:
 
     async def _prepare(self, command: str) -> None:
         """A job with a page that failed, and a webhook that did."""
-        if "JOB_ID" in command or "DELIVERY_ID" in command:
+        if "/complete" in command:
+            self.ids["JOB_ID"] = str(await insert_job(self.store, ALICE, ["pending"]))
+        elif "JOB_ID" in command or "DELIVERY_ID" in command:
             job_id = await insert_job(self.store, ALICE, ["failed", "pending"])
             failed = "UPDATE documents SET error_code = 'http_503' WHERE job_id = $1 AND state = 'failed' RETURNING id"
             document_id = await self.store.pool.fetchval(failed, job_id)

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from shared.contracts.jobs import JobSubmitted
+from shared.contracts.jobs import JobSubmitted, SitemapOptions
 from shared.objects import ObjectStore
 from tests.gateway.conftest import ALICE, World, problem
 
@@ -32,6 +32,27 @@ async def test_urls_are_normalised_merged_stored_and_announced(world: World) -> 
     assert (payload.caller_id, payload.corpus, payload.count) == (ALICE, "handbook", 2)
     assert payload.job_id == UUID(body["job_id"])
     assert stored == ["http://example.org/", "https://example.org/%C3%BC"]
+
+
+async def test_a_sitemap_is_left_to_the_workers_with_what_is_wanted_of_it(world: World) -> None:
+    await world.works()
+    sitemap = {"url": "https://example.org/sitemap.xml#x", "include": ["/docs/*"], "limit": 7}
+    answer = await world.client.post(JOBS, json={"sitemap": sitemap, "corpus": "handbook"})
+    assert answer.status_code == 202, answer.text
+    payload, stored = await submitted(world)
+    assert stored == ["https://example.org/sitemap.xml"]
+    assert payload.sitemap == SitemapOptions(limit=7, include=("/docs/*",))
+    [document] = (await world.client.get(answer.json()["links"]["documents"])).json()["documents"]
+    assert (document["sitemap"], document["status"]) == (True, "pending")
+    cases: list[tuple[object, str]] = [
+        ({"url": "nonsense"}, "sitemap.url"),
+        ({"url": "https://e.org/", "limit": 0}, "sitemap.limit"),
+        ({"url": "https://e.org/", "limit": 50_001}, "sitemap.limit"),
+        ({"url": "https://e.org/", "include": [""]}, "sitemap.include[0]"),
+        ({"url": "https://e.org/", "exclude": ["x" * 301]}, "sitemap.exclude[0]"),
+    ]
+    for bad, field in cases:
+        assert problem(await world.client.post(JOBS, json={"sitemap": bad}), 422)["field"] == field
 
 
 async def test_one_url_is_enough(world: World) -> None:
@@ -96,10 +117,11 @@ async def test_a_body_of_another_type_is_told_what_to_send(world: World) -> None
 
 
 async def test_half_a_character_is_read_as_browsers_read_it(world: World) -> None:
+    await world.works()
     content = b'{"url": "https://example.org/\\ud800"}'
     headers = {"Idempotency-Key": "half", "content-type": "application/json"}
     assert (await world.client.post(JOBS, content=content, headers=headers)).status_code == 202
-    assert (await submitted(world))[1] == ["https://example.org/%EF%BF%BD"]
+    assert await world.store.pool.fetchval("SELECT url FROM documents") == "https://example.org/%EF%BF%BD"
 
 
 async def test_unless_it_asks_for_the_good_ones_alone(world: World) -> None:

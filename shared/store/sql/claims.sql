@@ -105,7 +105,8 @@ WITH RECURSIVE suspects AS MATERIALIZED (
     )
 )
 SELECT c.id AS document_id, c.job_id, c.corpus_id, c.caller_id, c.token, c.attempt, c.deaths, c.url,
-    coalesce(c.fetch_url, c.url) AS fetch_url, c.redirects, c.domain, p.etag, p.last_modified, j.traceparent
+    coalesce(c.fetch_url, c.url) AS fetch_url, c.redirects, c.domain, p.etag, p.last_modified, j.traceparent,
+    CASE WHEN c.sitemap_depth IS NOT NULL THEN (j.sitemap - '{sitemaps,read}'::text[])::text END AS sitemap
 FROM claimed c
 JOIN jobs j ON j.id = c.job_id
 JOIN corpora k ON k.id = c.corpus_id
