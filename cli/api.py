@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from cli.failure import CommandFailed
 
 Body = dict[str, Any]
 JOBS = "/api/orchestrator/jobs"
+STREAM_BYTES = 64 * 1024
 
 
 class ApiError(CommandFailed):
@@ -44,6 +46,36 @@ class Api:
             return self._call("POST", path, body, str(uuid.uuid4()))
         return self._patiently("POST", path, body, 0.0)
 
+    def delete(self, path: str) -> Body:
+        return self._call("DELETE", path, None, str(uuid.uuid4()))
+
+    def every(self, path: str, name: str) -> list[Body]:
+        """All of a listing, page by page."""
+        found: list[Body] = []
+        query: Body = {"limit": 500}
+        while True:
+            page = self.get(path, query)
+            found += page[name]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+    def stream(self, path: str, query: Body) -> Iterator[bytes]:
+        """The answer in parts, as it comes: it may be long. Raises `NoAnswer` when it stops before its end."""
+        connection = self._connection()
+        try:
+            target = f"{path}?{urlencode(query)}" if query else path
+            connection.request("GET", target, headers={"X-API-Key": self._api_key})
+            response = connection.getresponse()
+            if response.status != 200:
+                _read(response.status, response.read())
+            while part := response.read(STREAM_BYTES):
+                yield part
+        except (ConnectionError, TimeoutError, http.client.HTTPException) as exc:
+            raise NoAnswer(f"no platform answers on port {self._port}, or it stopped before the end") from exc
+        finally:
+            connection.close()
+
     def _patiently(self, method: str, path: str, body: Body | None, patience_s: float) -> Body:
         key, began, wait_s = str(uuid.uuid4()), time.monotonic(), 0.2
         while True:
@@ -58,7 +90,7 @@ class Api:
     def _call(self, method: str, path: str, body: Body | None, idempotency_key: str) -> Body:
         # The key makes the repetition of a submission harmless.
         headers = {"X-API-Key": self._api_key, "Content-Type": "application/json", "Idempotency-Key": idempotency_key}
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=90)
+        connection = self._connection()
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             response = connection.getresponse()
@@ -69,6 +101,9 @@ class Api:
             ) from exc
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=90)
 
 
 def _patience(error: CommandFailed, absent_s: float) -> float:

@@ -21,27 +21,46 @@ SOME_FAILED = 3
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "ingest",
-        help="fetch pages and make them searchable",
+        help="fetch pages, or those of a sitemap, and make them searchable",
         epilog="exit code: 0 all indexed or unchanged, 3 some failed, 2 bad usage, 1 no platform or another error",
     )
     parser.add_argument("urls", nargs="*", metavar="URL")
     parser.add_argument("--corpus", metavar="NAME", default="default", help="where they go (default: default)")
     parser.add_argument("--from-file", metavar="FILE", help="more URLs, one a line; # starts a comment; - is stdin")
+    parser.add_argument("--sitemap", metavar="URL", help="the pages of a sitemap, or of an index of them")
+    parser.add_argument(
+        "--include", metavar="PATTERN", action="append", help="of the sitemap: those like /docs/* alone"
+    )
+    parser.add_argument("--exclude", metavar="PATTERN", action="append", help="of the sitemap: none like *.pdf")
+    parser.add_argument("--limit", type=int, metavar="N", help="of the sitemap: so many at most (default: 10000)")
+    parser.add_argument("--webhook", metavar="URL", help="is told how the job ended")
     parser.add_argument("--wait", action="store_true", help="until every page has ended (a terminal always watches)")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     target.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    urls = [*args.urls, *(_read(args.from_file) if args.from_file else ())]
-    if not urls:
-        raise CommandFailed("no URL given: name some, or a file of them with --from-file", exit_code=2)
+    body = _asked(args)
     api = target.find(args).api()
-    accepted = api.post(JOBS, {"urls": urls, "corpus": args.corpus})
+    accepted = api.post(JOBS, body)
     if not (args.wait or (sys.stderr.isatty() and not args.json)):
         _say_accepted(accepted, args)
         return 0
     return _wait(api, accepted, args)
+
+
+def _asked(args: argparse.Namespace) -> Body:
+    urls = [*args.urls, *(_read(args.from_file) if args.from_file else ())]
+    chosen = {name: value for name in ("include", "exclude", "limit") if (value := getattr(args, name)) is not None}
+    if args.sitemap and urls:
+        raise CommandFailed("give either URLs or a --sitemap", exit_code=2)
+    if chosen and not args.sitemap:
+        raise CommandFailed("--include, --exclude and --limit are for a --sitemap", exit_code=2)
+    if not args.sitemap and not urls:
+        raise CommandFailed("no URL given: name some, a file of them with --from-file, or a --sitemap", exit_code=2)
+    what: Body = {"sitemap": {"url": args.sitemap, **chosen}} if args.sitemap else {"urls": urls}
+    told = {"webhook": {"url": args.webhook}} if args.webhook else {}
+    return what | {"corpus": args.corpus} | told
 
 
 def _read(name: str) -> list[str]:
