@@ -15,7 +15,7 @@ CORPUS = {"name": "books", "model": "m\x1b[31m", "dimension": 3, "chunk_max_toke
 CORPUS |= {"vector_index": "none", "pages": 1, "chunks": 4, "tokens": 900, "created_at": "2026-01-01T00:00:00Z"}
 PROOF = {"deletion_id": "d-1", "corpus": "books", "status": "deleted", "removed": {"pages": 1, "webhook_deliveries": 2}}
 TRY = {"attempt": 1, "at": "2026-01-01T00:00:00Z", "seconds": 0.1, "status": None, "error": "refused"}
-DELIVERY = {"delivery_id": "w-1", "job_id": JOB_ID, "url": "https://e.example/hook", "status": "failed"}
+DELIVERY: dict[str, Any] = {"delivery_id": "w-1", "job_id": JOB_ID, "url": "https://e.example/hook", "status": "failed"}
 DELIVERY |= {"type": "dev.sluice.job.completed.v1", "attempts": [TRY]}
 LINES = b'{"url": "https://e.example/", "vector": [1, 2, 3]}\n' * 3000
 
