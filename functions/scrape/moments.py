@@ -19,8 +19,10 @@ from redis.backoff import NoBackoff
 # A key lives exactly as long as the domain must be left alone; Redis's own clock decides, the same for everybody.
 # $1 milliseconds until the next request. Answers the milliseconds to wait; 0 took the moment.
 TAKE = """
-if redis.call('SET', KEYS[1], '', 'NX', 'PX', ARGV[1]) then return 0 end
-return math.max(1, redis.call('PTTL', KEYS[1]))
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 then return math.max(1, left) end
+redis.call('SET', KEYS[1], '', 'PX', ARGV[1])
+return 0
 """
 # $1 milliseconds. A shorter hold never ends a longer one.
 HOLD = """
