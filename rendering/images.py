@@ -15,7 +15,11 @@ from rendering.requirements import wanted
 ROOT = Path(__file__).parents[1]
 SHARED = ("observe", "shared")
 # What a process starts beside itself, by name.
-STARTED = {"scrape": ("functions.scrape.parser", "functions.scrape.job"), "embed": ("functions.embed.job",)}
+STARTED = {
+    "scrape": ("functions.scrape.parser", "functions.scrape.job"),
+    "embed": ("functions.embed.job",),
+    "membership": ("functions.membership.admin_key",),
+}
 EVERYWHERE = ("shared.runtime.healthcheck", "shared.runtime.tick", "shared.store.migrate")
 
 

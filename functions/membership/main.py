@@ -51,8 +51,12 @@ async def _open(settings: Settings) -> AsyncIterator[Resources]:
 
 
 def build() -> Function[Resources]:
-    """Wires the function from its environment."""
-    settings = Settings.read(Environment(os.environ))
+    """Reads this process's environment."""
+    return build_from(Environment(os.environ))
+
+
+def build_from(env: Environment) -> Function[Resources]:
+    settings = Settings.read(env)
     return Function(
         name="membership",
         open=partial(_open, settings),

@@ -65,7 +65,7 @@ async def whole_gateway(database: str, folder: Path) -> AsyncIterator[httpx.Asyn
     async with AsyncExitStack() as stack:
         behind = Forwarding()
         stack.push_async_callback(behind.client.aclose)
-        variables = _secrets(folder) | {
+        variables = secrets(folder) | {
             "DATABASE_URL": database,
             "OBJECT_STORE_URL": f"file://{folder}/objects",
             "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -75,7 +75,7 @@ async def whole_gateway(database: str, folder: Path) -> AsyncIterator[httpx.Asyn
             "EMBEDDING_MODEL": "all-MiniLM-L6-v2",
         }
         for name, function in _functions(variables).items():
-            behind.functions[name] = await stack.enter_async_context(_served(function))
+            behind.functions[name] = await stack.enter_async_context(served(function))
         # No call is late here: what is slow is the machine.
         _, client = await stack.enter_async_context(gateway_on(database, folder, behind, sync_timeout_s=60))
         yield client
@@ -102,7 +102,7 @@ def _before_the_still_web(function: Function[Desk]) -> Function[Desk]:
     return replace(function, open=opened)
 
 
-def _secrets(folder: Path) -> dict[str, str]:
+def secrets(folder: Path) -> dict[str, str]:
     secrets = folder / "secrets"
     secrets.mkdir()
     (secrets / "event-signing-key").write_bytes(SIGNING_KEY)
@@ -112,7 +112,7 @@ def _secrets(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _served(function: Function[Any]) -> AsyncIterator[str]:
+async def served(function: Function[Any]) -> AsyncIterator[str]:
     resources = Resources(function.open)
     try:
         async with serving(FunctionApp(function, resources)) as address:
