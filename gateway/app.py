@@ -100,7 +100,7 @@ ROUTES = (
     Route(
         "POST", WEBHOOKS + "/deliveries/{delivery_id}/redeliver", webhooks.redeliver, 202, action="webhook.redelivered"
     ),
-    Route("GET", WEBHOOKS + "/secret", webhooks.secret),
+    Route("GET", WEBHOOKS + "/secret", webhooks.secret, access="write", action="webhook.secret_shown"),
     Route("POST", "/api/embedding/search", search.search, access="read", cost=2),
     Route("POST", "/events", events.receive, 202, cost=5, action="event.received", openapi=events.OPENAPI),
     Route("GET", "/api/audit", audit.audit),

@@ -35,6 +35,7 @@ Action: TypeAlias = Literal[
     "route.used",
     "stage.called",
     "webhook.redelivered",
+    "webhook.secret_shown",
 ]
 KEPT: Final = 10_000
 WAIT_S: Final = 0.2

@@ -15,6 +15,7 @@ from tests.gateway.conftest import World, problem
 PUBLIC = {"/health", "/ready", "/metrics"}
 NOT_OURS = {"/openapi.json"}
 READING_POSTS = {"/api/embedding/search"}
+SECRETS = {"/api/webhooks/secret"}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,13 @@ def test_no_route_forgets_to_ask_who_is_calling(app: FastAPI) -> None:
 
 def test_a_route_that_changes_something_needs_more_than_read(app: FastAPI) -> None:
     for route in app.routes:
-        if isinstance(route, Guarded) and route.path not in READING_POSTS:
+        if isinstance(route, Guarded) and route.path not in READING_POSTS | SECRETS:
             assert (route.access == "read") == (route.methods == {"GET"}), route.path
+
+
+def test_who_may_only_read_is_told_no_secret(app: FastAPI) -> None:
+    found = [route for route in app.routes if isinstance(route, Guarded) and route.path in SECRETS]
+    assert [(route.access, route.action) for route in found] == [("write", "webhook.secret_shown")]
 
 
 def test_the_openapi_document_says_which_routes_need_a_key(app: FastAPI) -> None:
