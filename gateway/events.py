@@ -31,8 +31,8 @@ _EVENT = {
     "required": ["specversion", "id", "source", "type", "data"],
     "properties": {
         "specversion": {"const": "1.0"},
-        "id": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-        "source": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^/[a-z0-9/-]*$"},
+        "id": {"type": "string", "minLength": 1},
+        "source": {"type": "string", "pattern": r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$"},
         "type": {"const": URLS_SUBMITTED},
         "data": {"$ref": "#/components/schemas/Submission"},
     },

@@ -43,7 +43,7 @@ class Submission(BaseModel):
     urls: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_URLS)] = None
     sitemap: Sitemap | None = None
     corpus: CorpusName = "default"
-    skip_invalid: bool = False
+    skip_invalid: Annotated[bool, Field(strict=True)] = False
     webhook: Webhook | None = None
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from shared.errors import InvalidInput
 from shared.events.event import SPEC_VERSION, CloudEvent, Json
 
 STANDARD = ("id", "source", "type", "subject", "time", "dataschema")
+STRINGS = ("specversion", *STANDARD)
 _REQUIRED = ("specversion", "id", "source", "type")
 _RESERVED = {"data", "database64", "datacontenttype"}
 _NAME = re.compile(r"[a-z0-9]{1,64}")

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from shared.errors import InvalidInput, TooLarge
 from shared.events import strict_json
-from shared.events.attributes import attributes_of, event_of
+from shared.events.attributes import STRINGS, attributes_of, event_of
 from shared.events.event import MAX_EVENT_BYTES, CloudEvent, Json
 
 STRUCTURED = "application/cloudevents+json"
@@ -96,7 +96,7 @@ def _structured(envelope: "Json") -> CloudEvent:
         raise InvalidInput("event_content_type", "the data of an event must be JSON", field="data")
     if not _JSON_MEDIA.fullmatch(_media_type(content_type)):
         raise InvalidInput("event_content_type", "the data of an event must be application/json", field="data")
-    return event_of({name: _as_text(value) for name, value in attributes.items()}, data)
+    return event_of({name: _as_text(name, value) for name, value in attributes.items()}, data)
 
 
 def _distinct(headers: RawHeaders) -> dict[str, str]:
@@ -125,8 +125,10 @@ def _unescape(value: str) -> str:
     return _text(unquote_to_bytes(value))
 
 
-def _as_text(value: "Json") -> str:
-    """CloudEvents booleans and integers have one spelling as text; other JSON is not an attribute."""
+def _as_text(name: str, value: "Json") -> str:
+    """An extension may be a boolean or an integer, which have one spelling as text; other JSON is not an attribute."""
+    if name in STRINGS and not isinstance(value, str):
+        raise InvalidInput("event_attribute_invalid", f"{name} is not a string", field=name)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and -(2**31) <= value < 2**31:

@@ -1,6 +1,8 @@
 """What holds for every route: keys, ids, problems, counts."""
 
+import asyncio
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -13,9 +15,10 @@ from starlette.routing import Route
 
 from gateway.edge import Contained, RequestId
 from gateway.problems import on_bug
+from shared.auth.membership import MembershipSettings
 from shared.store.store import Store
 from tests.gateway.conftest import ALICE, World, gateway_on, insert_job, problem
-from tests.local_http import serving
+from tests.local_http import asgi, serving
 
 SEARCH = "/api/embedding/search"
 JSON = {"content-type": "application/json"}
@@ -42,6 +45,46 @@ async def test_membership_down_is_a_503_that_says_when_to_come_back(world: World
     answer = await world.client.get("/api/orchestrator/jobs")
     problem(answer, 503)
     assert int(answer.headers["retry-after"]) > 0
+
+
+@dataclass
+class Moody:
+    """A Membership that says what `mood` is; without one it never comes to an answer."""
+
+    mood: Response | None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, request: Request) -> Response:
+        if self.mood is None:
+            await self.over.wait()
+        return self.mood or Response(status_code=503)
+
+
+GOOD = {"caller_id": ALICE, "caller_type": "user", "scopes": ["read", "write"]}
+LIES = (
+    JSONResponse({}),
+    JSONResponse(GOOD | {"caller_id": "not an id\n"}),
+    JSONResponse(GOOD | {"scopes": "admin"}),
+    Response("<html>welcome</html>", media_type="text/html"),
+    Response(status_code=302, headers={"location": "/elsewhere"}),
+)
+
+
+@pytest.mark.parametrize("mood", [None, *LIES], ids=["slow", "empty", "no-id", "no-scopes", "a-page", "elsewhere"])
+async def test_membership_slow_or_lying_is_a_503_and_nothing_needs_a_restart_afterwards(
+    database: str, tmp_path: Path, mood: Response | None
+) -> None:
+    moody = Moody(mood)
+    async with serving(asgi(moody)) as url:
+        settings = MembershipSettings(url, b"hash secret", timeout_s=0.5)
+        async with gateway_on(database, tmp_path, membership=settings) as (_, client):
+            answer = await client.get("/api/orchestrator/jobs")
+            assert problem(answer, 503)["code"] in ("membership_unavailable", "membership_invalid")
+            assert int(answer.headers["retry-after"]) > 0
+            moody.mood = JSONResponse(GOOD)
+            moody.over.set()
+            again = await client.get("/api/orchestrator/jobs")
+            assert again.status_code == 200
 
 
 async def test_a_request_id_is_kept_or_made(world: World) -> None:
@@ -120,9 +163,9 @@ async def test_a_bad_search_is_refused_before_it_costs_anything(world: World) ->
         ({"query": "q", "filter": {"\ud800": "en"}}, "filter"),
         ({"query": "q", "filter": {"language": _nested(500)}}, "filter"),
     ]
-    for body, field in cases:
+    for body, at_fault in cases:
         answer = await world.client.post(SEARCH, content=json.dumps(body), headers=JSON)
-        assert problem(answer, 422)["field"] == field
+        assert problem(answer, 422)["field"] == at_fault
     assert world.behind.searches == []
 
 

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from shared.contracts.jobs import JobSubmitted
 from tests.gateway.conftest import ALICE, World, problem
 
@@ -110,3 +112,10 @@ async def test_everything_wrong_with_a_batch_is_named_and_nothing_of_it_is_taken
 async def test_an_event_has_at_most_64_kib(world: World) -> None:
     urls = [f"https://example.org/{n:05}" for n in range(3000)]
     problem(await world.client.post("/events", json={"urls": urls}, headers=binary()), 413)
+
+
+@pytest.mark.parametrize("name", ["id", "source", "subject"])
+async def test_only_an_extension_may_be_no_string(world: World, name: str) -> None:
+    assert (await world.client.post("/events", content=structured(flag=True), headers=STRUCTURED)).status_code == 202
+    answer = await world.client.post("/events", content=structured(**{name: False}), headers=STRUCTURED)
+    assert problem(answer, 400)["field"] == name

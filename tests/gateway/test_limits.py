@@ -1,5 +1,6 @@
 """Limits, as a caller meets them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -54,7 +55,9 @@ async def test_without_a_key_nothing_is_spent_and_public_routes_cost_nothing(cli
     assert (await client.get(JOBS)).headers["ratelimit-remaining"] == "5"
 
 
-async def test_redis_away_lets_everybody_in_and_is_counted(database: str, tmp_path: Path) -> None:
+async def test_redis_away_lets_everybody_in_is_counted_and_limits_hold_again_once_it_is_back(
+    database: str, tmp_path: Path
+) -> None:
     server = RedisServer(tmp_path)
     server.start()
     try:
@@ -68,5 +71,10 @@ async def test_redis_away_lets_everybody_in_and_is_counted(database: str, tmp_pa
                 assert answer.status_code == 200
                 assert "ratelimit-limit" not in answer.headers
             assert "sluice_gateway_limiter_failures_total 3.0" in (await client.get("/metrics")).text
+            server.start()
+            async with asyncio.timeout(20):
+                while (await client.get(JOBS)).status_code == 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            problem(await client.get(JOBS), 429)
     finally:
         server.kill()
