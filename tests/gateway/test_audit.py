@@ -70,6 +70,29 @@ async def test_since_is_a_moment_and_nothing_else(world: World) -> None:
         assert (answer.status_code, answer.json()["field"]) == (422, "since"), text
 
 
+async def test_what_is_done_to_jobs_and_corpora_is_remembered_by_its_name(world: World) -> None:
+    await world.works()
+    called_off, failed = [await world.pipeline.submit(["https://example.org/"], caller=ALICE) for _ in range(2)]
+    corpus = await world.store.pool.fetchval("SELECT name FROM corpora WHERE caller_id = $1", ALICE)
+    report = {"stage": "scraping", "status": "failed", "error_code": "http_404"}
+    calls = [
+        ("POST", f"{JOBS}/{called_off}/cancel", {}, None),
+        ("POST", f"{JOBS}/{failed}/complete", world.internal(), report),
+        ("POST", f"{JOBS}/{failed}/replay", {}, {}),
+        ("GET", f"/api/corpora/{corpus}/export", {}, None),
+        ("DELETE", f"/api/corpora/{corpus}", {}, None),
+    ]
+    for method, path, headers, body in calls:
+        answer = await world.client.request(method, path, headers=headers, json=body)
+        assert answer.status_code < 300, (path, answer.text)
+    done = ["job.cancelled", "job.replayed", "corpus.exported", "corpus.delete_requested", "corpus.deleted"]
+    found = {(str(one["action"]), one["subject"]) for one in await entries(world, len(done) + 1)}
+    assert set(done) <= {action for action, _ in found}
+    assert ("job.cancelled", str(called_off)) in found
+    query = "SELECT subject FROM audit WHERE action = 'job.reported' AND caller_id <> $1"
+    assert await world.store.pool.fetchval(query, ALICE) == str(failed)
+
+
 def test_everything_that_changes_something_is_remembered() -> None:
     for route in table():
         assert (route.remembered() is not None) or route.public or route.needs() == "read", route.path

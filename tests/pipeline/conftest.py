@@ -1,5 +1,6 @@
 """Platforms that tests share: starting one costs seconds. Each test brings its own site and corpus."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -8,6 +9,9 @@ import pytest_asyncio
 from tests.pipeline.books import Index, index_of
 from tests.pipeline.platform import Platform, platform
 from tests.pipeline.world import Endpoint, Web, endpoint, web
+
+# Of a worker outside the platform.
+WORKER_KEY = "slk_a-worker-outside"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -26,6 +30,8 @@ async def site() -> AsyncIterator[Web]:
 async def calm(model: Endpoint) -> AsyncIterator[Platform]:
     """Nobody is killed here."""
     settings = {"EMBED_RETRY_SECONDS": "0.05", "EMBEDDING_TIMEOUT_SECONDS": "1.5", "MAX_ATTEMPTS": "2"}
+    settings |= {"WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8"}
+    settings |= {"ORCHESTRATOR_KEY_HASH": hashlib.sha256(WORKER_KEY.encode()).hexdigest()}
     async with platform(EMBEDDING_API_BASE_URL=model.url, **settings) as made:
         yield made
 
