@@ -10,5 +10,8 @@ SELECT p.url, CASE WHEN c.page_id IS NOT NULL THEN json_strip_nulls(json_build_o
 FROM (
     SELECT * FROM pages WHERE corpus_id = $1 AND url > $2 ORDER BY url LIMIT $3
 ) p
-LEFT JOIN chunks c ON c.page_id = p.id AND c.model = p.model
+LEFT JOIN LATERAL (
+    -- OFFSET keeps it a look-up for each page: joined as a whole, all chunks would be read for every stretch of pages.
+    SELECT * FROM chunks c WHERE c.page_id = p.id AND c.model = p.model OFFSET 0
+) c ON true
 ORDER BY p.url, c.ordinal;

@@ -77,6 +77,8 @@ HOT = [
     "reads.corpus",
     "webhooks.take_due",
     "deletions.take_due",
+    "exports.lines",
+    "claims.reported",
 ]
 
 
