@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeAlias
 
-import asyncpg
 import psutil
 import redis.asyncio
 
 from tests.faults.scene import LEASE_S, Scene
 from tests.faults.storage import Mode
-from tests.pipeline.platform import eventually
+from tests.faults.watch import AWAY
+from tests.pipeline.platform import eventually, eventually_async
 
 Injection: TypeAlias = Callable[[Scene], Awaitable[None]]
 FUNCTIONS = ("orchestrator", "scrape", "chunk", "embed", "gateway", "search")
@@ -77,7 +77,7 @@ async def postgres_restarted(scene: Scene) -> None:
 
 async def connections_cut(scene: Scene) -> None:
     for _ in range(5):
-        with suppress(asyncpg.PostgresError, OSError):
+        with suppress(*AWAY):
             await scene.platform.rows(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -92,7 +92,14 @@ async def disk_full(scene: Scene) -> None:
             await scene.platform.rows(statement)
         await asyncio.sleep(TROUBLE_S)
     finally:
+        await eventually_async(lambda: _freed(scene), 30)
+
+
+async def _freed(scene: Scene) -> bool:
+    with suppress(*AWAY):
         await scene.platform.rows("DROP FUNCTION IF EXISTS disk_is_full CASCADE")
+        return True
+    return False
 
 
 def broker(*, lost: float = 0.0, doubled: float = 0.0, delay_s: float = 0.0) -> Injection:

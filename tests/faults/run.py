@@ -14,7 +14,7 @@ import aiohttp
 from tests.faults.injections import ALL
 from tests.faults.invariants import all_hold
 from tests.faults.scene import Scene, scene
-from tests.faults.watch import CORPUS, Watch
+from tests.faults.watch import AWAY, CORPUS, Watch
 from tests.pipeline.books import index_of
 from tests.pipeline.platform import eventually_async
 
@@ -83,7 +83,7 @@ def _by_chance(stage: Scene, minutes: float) -> Iterator[str]:
 async def _submit(stage: Scene, jobs: dict[str, str], watch: Watch) -> None:
     """The gateway or its database may be down just now: then there is simply no new job."""
     corpus = f"load-{len(jobs)}"
-    with suppress(AssertionError, aiohttp.ClientError, OSError, TimeoutError):
+    with suppress(AssertionError, aiohttp.ClientError, *AWAY):
         async with asyncio.timeout(20):
             urls = stage.random.sample(stage.urls, LOAD)
             jobs[await stage.platform.submit(urls, corpus)] = corpus

@@ -24,6 +24,7 @@ SHORT = (
 )
 
 
+@pytest.mark.long  # two to three minutes, and young: `./scripts/test --long tests/faults` runs it
 async def test_nothing_is_lost_whatever_breaks() -> None:
     report = await run(seed=20261126, names=SHORT)
     assert set(report.injected) == set(SHORT)

@@ -5,13 +5,14 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import aiohttp
 import asyncpg
 
 from tests.fakes.site import article
 from tests.pipeline.platform import Platform
 from tests.pipeline.world import Web
 
+# What a client of a database hears that is in trouble itself.
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 CORPUS = "changing"
 PAGES = 4
 _SNAPSHOT = """
@@ -52,7 +53,7 @@ class Watch:
         """Until cancelled. The database may be the one in trouble."""
         known: set[str] = set()
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, aiohttp.ClientError):
+            with suppress(*AWAY):
                 await self.look()
                 assert known <= set(self.seen)
                 known = set(self.seen)
