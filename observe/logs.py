@@ -6,6 +6,8 @@ import re
 import sys
 from datetime import UTC, datetime
 
+from observe import context
+
 FIELDS = (
     "job_id",
     "document_id",
@@ -43,11 +45,22 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line |= _whereabouts()
         line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["stack"] = self.formatException(record.exc_info)
         text = json.dumps(line, ensure_ascii=False, default=str)
         return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _whereabouts() -> dict[str, object]:
+    """The trace of the work in hand, and its job: on every line, whoever writes it."""
+    found: dict[str, object] = {}
+    if (trace := context.current()) is not None:
+        found["trace_id"] = trace.trace_id
+    if (job_id := context.about().get("job.id")) is not None:
+        found["job_id"] = job_id
+    return found
 
 
 def setup(service: str, level: int = logging.INFO) -> None:

@@ -22,8 +22,8 @@ def table() -> str:
     images: dict[str, list[str]] = defaultdict(list)
     functions = sorted({each.image_of for each in description.read(ROOT, {}).functions})
     for function in functions:
-        for pinned in distributions(function):
-            images[pinned.split("==")[0]].append(function)
+        for name in {pinned.split("==")[0] for pinned in distributions(function)}:
+            images[name].append(function)
     rows = (
         f"| `{name}` | {licence} | {'all' if len(found) == len(functions) else ', '.join(found)} |\n"
         for name, found in sorted(images.items())

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from observe.context import TraceContext, entered
 from observe.logs import JsonFormatter
 
 
@@ -26,3 +27,14 @@ def test_a_line_stays_a_line_and_says_nothing_to_a_terminal(character: str) -> N
     read = json.loads(line)
     assert (read["message"], read["subject"]) == (f"heard {said}", said)
     assert said in read["stack"]
+
+
+def test_every_line_says_in_which_trace_and_for_which_job_it_was_written() -> None:
+    record = logging.LogRecord("a", logging.INFO, "", 0, "said", (), None)
+    with entered(TraceContext("a" * 32, "b" * 16, sampled=False), {"job.id": "1"}):
+        inside = json.loads(JsonFormatter("test").format(record))
+        record.__dict__["job_id"] = "2"
+        named = json.loads(JsonFormatter("test").format(record))
+    assert (inside["trace_id"], inside["job_id"], named["job_id"]) == ("a" * 32, "1", "2")
+    del record.__dict__["job_id"]
+    assert not {"trace_id", "job_id"} & json.loads(JsonFormatter("test").format(record)).keys()
