@@ -22,6 +22,7 @@ from gateway import (
     search,
     stages,
     webhooks,
+    whereabouts,
 )
 from gateway.admission import guarded
 from gateway.edge import BodyLimit, Contained, Measured, RequestId
@@ -76,6 +77,8 @@ ROUTES = (
     Route("GET", JOBS + "/{job_id}", jobs.show),
     Route("GET", JOBS + "/{job_id}/documents", documents.documents),
     Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
+    Route("GET", whereabouts.DOCUMENTS, whereabouts.of_url),
+    Route("GET", whereabouts.DOCUMENTS + "/{document_id}", whereabouts.show),
     Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202, action="job.cancelled"),
     Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5, action="job.replayed"),
     Route("POST", JOBS + "/{job_id}/complete", completion.complete, access="internal", action="job.reported"),

@@ -36,6 +36,8 @@ VALUES: dict[str, Json] = {
     "author": "Ada Lovelace",
     "chunker": "cells-1",
     "waiting": None,
+    "domain": "example.org",
+    "why": "It waits to be fetched, since 2026-02-03 10:15:00Z (2 s ago). The next free scrape worker takes it.",
     "next": None,
     "stage": "scraping",
     "date": "2026-02-03",

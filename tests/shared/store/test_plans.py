@@ -79,6 +79,8 @@ HOT = [
     "deletions.take_due",
     "exports.lines",
     "claims.reported",
+    "whereabouts.of_url",
+    "whereabouts.document",
 ]
 
 
