@@ -1,9 +1,12 @@
 """How a platform is to run for somebody who develops: the options that `up` and `emulate` share."""
 
 import argparse
+import os
 from dataclasses import replace
 
+from cli.failure import CommandFailed
 from emulator.settings import EmulatorSettings
+from emulator.telemetry.environment import ENDPOINT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +20,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-reload", dest="reload", action="store_false", help="leave functions alone when their files change"
     )
+    parser.add_argument(
+        "--observe", action="store_true", help="keep traces here, for `sluice trace`: where the time of a page went"
+    )
 
 
 def applied(args: argparse.Namespace, settings: EmulatorSettings) -> EmulatorSettings:
-    return replace(settings, cold_start=args.cold_start, reload=args.reload)
+    """Raises `CommandFailed` where the environment wants the traces elsewhere."""
+    elsewhere = os.environ.get(ENDPOINT)
+    if args.observe and elsewhere:
+        raise CommandFailed(
+            f"--observe keeps traces on this machine, and {ENDPOINT} names another place for them: choose one",
+            exit_code=2,
+        )
+    return replace(settings, cold_start=args.cold_start, reload=args.reload, observe=args.observe)
 
 
 def again(args: argparse.Namespace) -> list[str]:
     """The same options, for a command that we run."""
-    return ["--cold-start", args.cold_start, *([] if args.reload else ["--no-reload"])]
+    given = ["--observe"] if args.observe else []
+    return ["--cold-start", args.cold_start, *([] if args.reload else ["--no-reload"]), *given]

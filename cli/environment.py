@@ -27,6 +27,7 @@ PASSED_ON = (
     "OBJECT_KEEP_HOURS",
     "OBJECT_STORE_URL",
     "ORCHESTRATOR_KEY_HASH",
+    "OTEL_",
     "RATE_",
     "SCRAPE_",
     "SEARCH_",

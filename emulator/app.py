@@ -6,10 +6,12 @@ import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
+from emulator.asgi import App
 from emulator.broker.brokers import DEFAULT_TTL, Ack, Brokers
 from emulator.broker.ports import Sender, SystemClock
 from emulator.containment.memory import MemoryWatch
@@ -41,6 +43,9 @@ from emulator.session import open_session
 from emulator.settings import EmulatorSettings
 from emulator.status import functions_status
 from emulator.ticks import Gate, Ticker, always
+
+if TYPE_CHECKING:
+    from emulator.telemetry.intake import Intake
 
 __all__ = ["Emulator", "EmulatorSettings"]
 
@@ -80,6 +85,7 @@ class Emulator:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._started = False
+        self._intake: Intake | None = None
         self._since_s = time.time()
 
     async def __aenter__(self) -> Self:
@@ -115,6 +121,7 @@ class Emulator:
             "recording": self.development.recorder.status(),
             "faults": self.faults.listed(),
             "notices": self.reloader.notices,
+            "observing": self._intake.status() if self._intake is not None else None,
             **self._more_status(),
         }
 
@@ -140,6 +147,8 @@ class Emulator:
         stack.enter_context(DataLock(settings.data_dir, "emulator"))
         listener = stack.enter_context(listen(settings.host, settings.port))
         self.settings = settings = settings.at_port(listener.getsockname()[1])
+        observing = await self._observe() if settings.observe else {}
+        settings = self.settings
         pids = PidFile(settings.data_dir / "run" / "emulator.json")
         await asyncio.to_thread(pids.end_leftovers)
         self.launcher = Launcher.under(settings, pids)
@@ -174,6 +183,7 @@ class Emulator:
             lambda: self.ready,
             self.status,
             gateway,
+            observing,
         )
         server = Server(routes, listener, settings.drain_s)
         await server.start()
@@ -183,6 +193,18 @@ class Emulator:
         stack.push_async_callback(self.calls.stop, settings.drain_s)
         stack.push_async_callback(self.fleet.stop_workers)
         self._started = True
+
+    async def _observe(self) -> Mapping[bytes, App]:
+        """The paths that traces are sent to. Imported here: a platform that nobody observes loads nothing of it."""
+        from emulator.telemetry.environment import telemetry_environment  # noqa: PLC0415
+        from emulator.telemetry.intake import Intake  # noqa: PLC0415
+        from emulator.telemetry.receiver import PATH, Receiver  # noqa: PLC0415
+
+        settings = self.settings
+        sent_here = {**telemetry_environment(settings.base_url), **settings.extra_env}
+        self.settings = replace(settings, extra_env=sent_here)
+        self._intake = Intake(settings.traces_file, settings.traces)
+        return {PATH: Receiver(await self._stack.enter_async_context(self._intake))}
 
     def _door(self, metrics: Invocations) -> Forward:
         """What is recorded is what the function saw: faults come before it."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,7 +21,10 @@ _NAME = re.compile(rb"[-a-zA-Z_0-9.]+")
 
 
 class Routes:
-    """`ready` and `status` are asked at each request. `prefixes` sends paths straight to functions, longest first."""
+    """`ready` and `status` are asked at each request. `prefixes` sends paths straight to functions, longest first.
+
+    `more` are further paths of the emulator's own.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class Routes:
         ready: Callable[[], bool],
         status: Callable[[], dict[str, Any]],
         gateway: Gateway,
+        more: Mapping[bytes, App] = MappingProxyType({}),
     ) -> None:
         self._fleet = fleet
         self._forward_to = forward
@@ -41,6 +46,12 @@ class Routes:
         self._ready = ready
         self._status = status
         self._gateway = gateway
+        self._own: dict[bytes, App] = {
+            b"/healthz": self._health,
+            b"/metrics": self._metrics,
+            b"/status": self._tell_status,
+            **more,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
@@ -57,18 +68,20 @@ class Routes:
             await self._broker(scope, receive, send)
         elif path.startswith((b"/system/", b"/async-function/")):
             await self._gateway(scope, receive, send)
-        elif path == b"/healthz":
-            await self._health(scope, send)
-        elif path == b"/metrics":
-            await answer(send, 200, self._gateway.metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
-        elif path == b"/status":
-            await answer_json(send, 200, self._status())
+        elif path in self._own:
+            await self._own[path](scope, receive, send)
         elif path.startswith(b"/logs/"):
             await self._logs(scope, receive, send, path.removeprefix(b"/logs/").decode("latin-1"))
         else:
             await self._by_prefix(scope, receive, send, path)
 
-    async def _health(self, scope: Scope, send: Send) -> None:
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, 200, self._gateway.metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
+
+    async def _tell_status(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer_json(send, 200, self._status())
+
+    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             await answer(send, 405)
         elif self._ready():

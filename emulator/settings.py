@@ -6,6 +6,7 @@ from pathlib import Path
 
 from emulator.cold_starts import How
 from emulator.openfaas.community import Edition
+from emulator.telemetry.bounds import TRACES_FILE, Bounds
 from shared.settings import Environment
 
 DEFAULT_PORT = 8080
@@ -16,6 +17,7 @@ DEFAULT_IDLE_S = 30.0
 class EmulatorSettings:
     """`extra_env` is given to every replica, over what stack.yml says. Secrets are files in `secrets_dir`.
 
+    With `observe` it takes the traces of whatever it runs, and keeps them within `traces`.
     When it stops, requests may take `drain_s` to end, and processes `grace_s` after SIGTERM.
     """
 
@@ -34,6 +36,8 @@ class EmulatorSettings:
     edition: Edition = "pro"
     cold_start: How = "exec"
     reload: bool = False
+    observe: bool = False
+    traces: Bounds = field(default_factory=Bounds)
 
     @property
     def secrets_dir(self) -> Path:
@@ -42,6 +46,10 @@ class EmulatorSettings:
     @property
     def logs_dir(self) -> Path:
         return self.data_dir / "logs"
+
+    @property
+    def traces_file(self) -> Path:
+        return self.data_dir / TRACES_FILE
 
     @property
     def manifest_files(self) -> tuple[Path, ...]:
@@ -69,4 +77,5 @@ class EmulatorSettings:
             idle_s=env.number("SLUICE_IDLE_SECONDS", DEFAULT_IDLE_S),
             grace_s=env.number("SLUICE_GRACE_SECONDS", 10.0),
             basic_auth=env.flag("SLUICE_BASIC_AUTH", default=True),
+            traces=Bounds.read(env),
         )

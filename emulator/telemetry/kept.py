@@ -1,0 +1,98 @@
+"""The traces that a laptop has kept, for whoever wants to look: also while they are written, and after."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from emulator.telemetry.bounds import TRACES_FILE
+from observe.received import Link, Span
+
+_SPANS: Final = """
+SELECT trace_id, span_id, parent_id, name, kind, service, instance, start_ns, end_ns, failed, message, attributes, links
+FROM spans WHERE trace_id = ? ORDER BY start_ns, end_ns DESC, span_id LIMIT ?
+"""
+_KEPT: Final = "SELECT trace_id, job_id, url, first_ns, last_ns, spans FROM traces"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTrace:
+    """`job_id` and `url` are what its spans say in `job.id` and `job.url`, if they do."""
+
+    trace_id: str
+    job_id: str | None
+    url: str | None
+    first_ns: int
+    last_ns: int
+    spans: int
+
+
+class KeptTraces:
+    """What a store holds, while it is written or after: `with KeptTraces.of(data_dir) as kept`."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    @classmethod
+    def of(cls, data_dir: Path) -> "KeptTraces | None":
+        """None where nothing was ever kept."""
+        path = data_dir / TRACES_FILE
+        if not path.exists():
+            return None
+        database = sqlite3.connect(path, timeout=5)
+        database.execute("PRAGMA query_only = ON")
+        return cls(database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def find(self, trace_id: str) -> KeptTrace | None:
+        row = self._database.execute(f"{_KEPT} WHERE trace_id = ?", (trace_id,)).fetchone()
+        return KeptTrace(*row) if row else None
+
+    def of_job(self, job_id: str, limit: int) -> list[KeptTrace]:
+        """The longest first."""
+        sql = f"{_KEPT} WHERE job_id = ? ORDER BY last_ns - first_ns DESC LIMIT ?"
+        return [KeptTrace(*row) for row in self._database.execute(sql, (job_id, limit))]
+
+    def of_url(self, url: str, limit: int) -> list[KeptTrace]:
+        """The newest first."""
+        sql = f"{_KEPT} WHERE url = ? ORDER BY last_ns DESC LIMIT ?"
+        return [KeptTrace(*row) for row in self._database.execute(sql, (url, limit))]
+
+    def spans(self, trace_id: str, limit: int = 5_000) -> list[Span]:
+        """In the order of their beginning."""
+        return [_span(row) for row in self._database.execute(_SPANS, (trace_id, limit))]
+
+    def count(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM traces").fetchone()[0])
+
+    def since_ns(self) -> int | None:
+        """When the oldest trace that is kept began."""
+        row = self._database.execute("SELECT min(first_ns) FROM traces").fetchone()
+        return None if row[0] is None else int(row[0])
+
+
+def _span(row: Sequence[object]) -> Span:
+    *plain, start_ns, end_ns, failed, message, attributes, links = row
+    trace_id, span_id, parent_id, name, kind, service, instance = plain
+    return Span(
+        trace_id=str(trace_id),
+        span_id=str(span_id),
+        parent_id=None if parent_id is None else str(parent_id),
+        name=str(name),
+        kind=str(kind),
+        service=str(service),
+        instance=str(instance),
+        start_ns=int(start_ns),  # type: ignore[call-overload]
+        end_ns=int(end_ns),  # type: ignore[call-overload]
+        failed=bool(failed),
+        message=str(message),
+        attributes=json.loads(str(attributes)),
+        links=tuple(Link(*pair) for pair in json.loads(str(links))),
+    )
