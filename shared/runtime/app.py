@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, TypeVar
 
 from shared.auth.access import require
 from shared.errors import Interrupted, InvalidInput, NotFound, SluiceError, TooLarge, Unauthenticated
@@ -16,12 +16,11 @@ from shared.runtime.event_endpoint import EventEndpoint, tell
 from shared.runtime.function import Function
 from shared.runtime.gate import Gate
 from shared.runtime.http import HttpRequest, HttpResponse, json_response
-from shared.runtime.metrics import CONTENT_TYPE, Metrics
+from shared.runtime.metrics import Kind, Metrics
 from shared.runtime.resources import Resources
 from shared.runtime.statuses import error_response, internal_error
 
 R = TypeVar("R")
-Kind: TypeAlias = Literal["event", "invoke", "route", "none"]
 logger = logging.getLogger(__name__)
 
 _LIVE = ("/healthz", "/_/health")
@@ -39,6 +38,7 @@ class FunctionApp(Generic[R]):
         self._events = EventEndpoint(function)
         self._gate = Gate(function.limits.concurrency)
         self._metrics = Metrics(function.name)
+        resources.tell_opened(self._metrics.opened)
         self._draining = False
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -71,8 +71,7 @@ class FunctionApp(Generic[R]):
         if request.path in _READY:
             return json_response({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
         if request.path == "/metrics":
-            text = self._metrics.text(in_flight=self._gate.in_flight, ready=ready)
-            return HttpResponse(200, (("content-type", CONTENT_TYPE),), text)
+            return self._metrics.answer(request.headers.get("accept"), in_flight=self._gate.in_flight, ready=ready)
         return None
 
     def _kind(self, request: HttpRequest) -> Kind:

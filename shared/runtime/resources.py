@@ -26,6 +26,10 @@ class Resources(Generic[R]):
     def ready(self) -> bool:
         return self._opened.done() and not self.holder.done()
 
+    def tell_opened(self, opened: Callable[[], None]) -> None:
+        """Calls it once they are open, if they ever are."""
+        self._opened.add_done_callback(lambda done: None if done.cancelled() else opened())
+
     async def get(self, timeout_s: float) -> R:
         """Raises `Unavailable` when they are not open in time, or not open any more."""
         if not self._opened.done():

@@ -4,15 +4,20 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from observe import metrics
 from shared.errors import Unavailable
+from shared.workqueue.counts import COUNTS, LAST_WORD_S, TELL_EVERY_S
 from shared.workqueue.drain import DrainReport
 from shared.workqueue.periodic import periodically
 from shared.workqueue.wake import Waker
 
 log = logging.getLogger(__name__)
+
+_BUSY_SECONDS: Final = metrics.counter("sluice_worker_busy_seconds_total", "Time in wake-ups.", "queue")
 
 Work: TypeAlias = Callable[[asyncio.Event, Callable[[], Awaitable[None]]], Awaitable[DrainReport]]
 
@@ -30,6 +35,8 @@ async def _run(waker: Waker, slot: int, work: Work) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     watch = periodically(1.0, _stop_when_orphaned(stop, os.getppid()), "parent watch")
+    account = _Account(waker.queue)
+    counts = periodically(TELL_EVERY_S, account.tell, "counts")
     try:
         await _hint(waker.started(slot))
         report = await work(stop, lambda: _hint(waker.wake(slot + 1)))
@@ -38,7 +45,30 @@ async def _run(waker: Waker, slot: int, work: Work) -> None:
             await _hint(waker.wake(slot))
     finally:
         watch.cancel()
+        counts.cancel()
+        account.close()
         waker.close()
+
+
+class _Account:
+    """Tells the worker what was counted here, and for how long."""
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._told_at = time.monotonic()
+
+    async def tell(self) -> None:
+        self._count_time()
+        COUNTS.tell()
+
+    def close(self) -> None:
+        self._count_time()
+        COUNTS.tell(LAST_WORD_S)
+
+    def _count_time(self) -> None:
+        now = time.monotonic()
+        _BUSY_SECONDS.inc(self._queue, by=now - self._told_at)
+        self._told_at = now
 
 
 def _stop_when_orphaned(stop: asyncio.Event, parent: int) -> Callable[[], Awaitable[None]]:

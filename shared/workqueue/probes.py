@@ -3,14 +3,25 @@
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TypeAlias
 
 REQUEST_TIMEOUT_S = 2.0
 
-Answer = tuple[int, str]
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
 
 
-def serve_probes(address: tuple[str, int], routes: Mapping[str, Callable[[], Answer]]) -> HTTPServer:
+# Takes what the request's Accept header says.
+Probe: TypeAlias = Callable[[str], Answer]
+
+
+def serve_probes(address: tuple[str, int], probes: Mapping[str, Probe]) -> HTTPServer:
     """Serves GET on all addresses until the process ends. A forked child lets go of the socket at once."""
     quiet = threading.Lock()
 
@@ -22,14 +33,13 @@ def serve_probes(address: tuple[str, int], routes: Mapping[str, Callable[[], Ans
                 super().handle()
 
         def do_GET(self) -> None:
-            route = routes.get(self.path.partition("?")[0])
-            status, text = route() if route else (404, "")
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
+            probe = probes.get(self.path.partition("?")[0])
+            answer = probe(self.headers.get("Accept", "")) if probe else Answer(404, b"")
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer.body)
 
         def log_message(self, *_: object) -> None:
             """Probes are no news."""

@@ -22,7 +22,7 @@ class Waker:
         self, redis_url: str, queue: str, task: str, *, slots: int = 4, hard_limit_s: int = 3600, stale_s: int = STALE_S
     ) -> None:
         self._url = redis_url
-        self._queue = queue
+        self.queue = queue
         self._task = task
         self._slots = slots
         self._hard_limit_s = hard_limit_s
@@ -55,7 +55,7 @@ class Waker:
 
         if not redis.set(self._lock(slot), "waiting", nx=True, ex=self._stale_s):
             return False
-        queue = Queue(self._queue, connection=redis, serializer=JSONSerializer)
+        queue = Queue(self.queue, connection=redis, serializer=JSONSerializer)
         if queue.count >= self._slots:
             return False
         queue.enqueue(
@@ -72,7 +72,7 @@ class Waker:
         return bool(redis.delete(self._lock(slot)))
 
     def _lock(self, slot: int) -> str:
-        return f"sluice:wake:{self._queue}:{slot}"
+        return f"sluice:wake:{self.queue}:{slot}"
 
     def _open(self) -> "Redis":
         from redis import Redis  # noqa: PLC0415

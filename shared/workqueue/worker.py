@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from resource import struct_rusage
+from typing import Final
 
 from redis import Redis, RedisError
 from redis.backoff import ConstantBackoff
@@ -16,10 +18,20 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
+from observe import metrics
+from observe.exposition import exposition
 from shared.settings import Environment
-from shared.workqueue.probes import Answer, serve_probes
+from shared.workqueue.counts import COUNTS
+from shared.workqueue.probes import Answer, Probe, serve_probes
 
 log = logging.getLogger(__name__)
+
+_WAKE_UPS: Final = metrics.counter("sluice_worker_wake_ups_total", "Wake-ups that ended.", "queue")
+_BUSY: Final = metrics.gauge("sluice_worker_busy", "1 during a wake-up.", "queue")
+_CPU_SECONDS: Final = metrics.counter(
+    "sluice_worker_cpu_seconds_total", "Processor time of the processes forked for wake-ups.", "queue"
+)
+_KILLED: Final = metrics.counter("sluice_worker_killed_total", "Wake-ups whose process was killed.", "queue")
 
 RECONNECT_S = 2.0
 # An idle worker looks for jobs of dead workers this often.
@@ -50,9 +62,10 @@ class WorkerSettings:
 def run_worker(settings: WorkerSettings, preload: Callable[[], None]) -> None:
     """Works until SIGTERM or `max_jobs`. `preload` imports what jobs need and starts nothing."""
     _exit_on_signal()
-    tally = _Tally()
-    serve_probes((settings.host, settings.port), {"/healthz": lambda: (200, "ok\n"), **_routes(settings, tally)})
+    tally = _Tally(settings.queue)
+    serve_probes((settings.host, settings.port), _probes(settings))
     preload()
+    COUNTS.listen()
     while tally.jobs < settings.max_jobs:
         try:
             _work(settings, tally)
@@ -82,14 +95,30 @@ def _work(settings: WorkerSettings, tally: "_Tally") -> None:
         connection.close()
 
 
-@dataclass(slots=True)
 class _Tally:
     """What the parent knows of its horses."""
 
-    jobs: int = 0
-    stopping: bool = False
-    busy_since: float | None = None
-    busy_seconds: float = 0.0
+    def __init__(self, queue: str) -> None:
+        self.jobs = 0
+        self.stopping = False
+        self._queue = queue
+        for counter in (_WAKE_UPS, _CPU_SECONDS, _KILLED):
+            counter.expect(queue)
+        _BUSY.set(0, queue)
+
+    def begins(self) -> None:
+        _BUSY.set(1, self._queue)
+
+    def ends(self) -> None:
+        self.jobs += 1
+        _BUSY.set(0, self._queue)
+        _WAKE_UPS.inc(self._queue)
+        COUNTS.ended()
+
+    def buried(self, status: int, used: struct_rusage) -> None:
+        _CPU_SECONDS.inc(self._queue, by=used.ru_utime + used.ru_stime)
+        if os.WIFSIGNALED(status):
+            _KILLED.inc(self._queue)
 
 
 class _ForkingWorker(Worker):
@@ -100,14 +129,21 @@ class _ForkingWorker(Worker):
     tally: _Tally
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        started = time.monotonic()
-        self.tally.busy_since = started
+        self.tally.begins()
         try:
             super().execute_job(job, queue)
         finally:
-            self.tally.busy_since = None
-            self.tally.busy_seconds += time.monotonic() - started
-            self.tally.jobs += 1
+            self.tally.ends()
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        COUNTS.begin()
+        super().main_work_horse(job, queue)
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
+        pid, status, used = super().wait_for_horse()
+        if status is not None and used is not None:
+            self.tally.buried(status, used)
+        return pid, status, used
 
     def handle_warm_shutdown_request(self) -> None:
         """Only the horse itself is signalled: just after the fork its group is still this process's own."""
@@ -127,27 +163,19 @@ def _exit_on_signal() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
-def _routes(settings: WorkerSettings, tally: _Tally) -> dict[str, Callable[[], Answer]]:
+def _probes(settings: WorkerSettings) -> dict[str, Probe]:
     redis = Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=1)
 
-    def ready() -> Answer:
+    def ready(_accept: str) -> Answer:
         try:
             redis.ping()
         except RedisError as exc:
-            return 503, f"Redis does not answer: {type(exc).__name__}\n"
-        return 200, "ready\n"
+            return Answer(503, f"Redis does not answer: {type(exc).__name__}\n".encode())
+        return Answer(200, b"ready\n")
 
-    return {"/readyz": ready, "/metrics": lambda: (200, _metrics(settings.queue, tally))}
+    return {"/healthz": lambda _accept: Answer(200, b"ok\n"), "/readyz": ready, "/metrics": _metrics}
 
 
-def _metrics(queue: str, tally: _Tally) -> str:
-    values = {
-        "wake_ups_total counter": tally.jobs,
-        "busy_seconds_total counter": round(tally.busy_seconds, 3),
-        "busy gauge": int(tally.busy_since is not None),
-    }
-    lines: list[str] = []
-    for named, value in values.items():
-        name = f"sluice_worker_{named.split()[0]}"
-        lines += [f"# TYPE sluice_worker_{named}", f'{name}{{queue="{queue}"}} {value}']
-    return "\n".join(lines) + "\n"
+def _metrics(accept: str) -> Answer:
+    found = exposition(accept)
+    return Answer(200, found.body, found.content_type)

@@ -18,7 +18,7 @@ def call(echo: Running, seconds: float) -> httpx.Response:
 
 
 def wait_in_flight(echo: Running, count: int) -> None:
-    line = f'sluice_function_in_flight{{function="echo"}} {count}'
+    line = f'sluice_function_requests_in_flight{{function="echo"}} {count}'
     wait_until(lambda: line in httpx.get(f"{echo.url}/metrics", trust_env=False).text)
 
 

@@ -1,39 +1,62 @@
-"""The text is what Prometheus reads."""
+"""What a function says of itself, after real requests."""
 
-from prometheus_client.parser import text_string_to_metric_families
+from collections.abc import Iterator
 
-from shared.runtime.metrics import Metrics
+import httpx
+import pytest
 
+from tests.numbers import OPEN_METRICS, Numbers, scraped
+from tests.processes import wait_until
+from tests.shared.runtime.processes import Running, running
+from tests.shared.runtime.test_answers import EMBEDDED, event_of, post_event
 
-def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    text = metrics.text(in_flight=2, ready=True).decode()
-    families = text_string_to_metric_families(text)
-    return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
-
-
-def test_counts_and_seconds_by_kind() -> None:
-    metrics = Metrics("chunk")
-    metrics.answered("event", 204, 0.004)
-    metrics.answered("event", 204, 0.2)
-    metrics.answered("event", 500, 400.0)
-    metrics.failed("internal_error")
-    found = samples(metrics)
-
-    def value(name: str, **labels: str) -> float:
-        return found[f"sluice_function_{name}", frozenset({"function": "chunk", **labels}.items())]
-
-    assert value("requests_total", kind="event", status="204") == 2
-    assert value("errors_total", code="internal_error") == 1
-    assert (value("in_flight"), value("ready")) == (2, 1)
-    assert value("seconds_bucket", kind="event", le="0.005") == 1
-    assert value("seconds_bucket", kind="event", le="0.25") == 2
-    assert value("seconds_bucket", kind="event", le="300.0") == 2
-    assert value("seconds_bucket", kind="event", le="+Inf") == value("seconds_count", kind="event") == 3
-    assert value("seconds_sum", kind="event") == 400.204
+GOOD = {"x-api-key": "good"}
 
 
-def test_what_the_client_library_has_is_appended() -> None:
-    from prometheus_client import Counter
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Running]:
+    with running("host") as found:
+        yield found
 
-    Counter("sluice_test_words", "Counted by a stage.").inc(3)
-    assert samples(Metrics("chunk"))["sluice_test_words_total", frozenset()] == 3
+
+def test_requests_are_counted_by_kind_mode_and_status(echo: Running) -> None:
+    with httpx.Client(base_url=echo.url, trust_env=False) as client:
+        before = scraped(echo.url)
+        post_event(client, event_of(EMBEDDED))
+        client.post("/", json={}, headers=GOOD)
+        client.post("/", json={}, headers={"x-api-key": "bad"})
+        client.get("/raw")
+        client.put("/nowhere")
+        wait_until(lambda: _more(before, scraped(echo.url), "sluice_function_requests_total") == 5)
+        after = scraped(echo.url)
+
+    def more(name: str, **labels: str) -> float:
+        return _more(before, after, name, **labels)
+
+    assert more("sluice_function_requests_total", kind="event", request_mode="async", status="204") == 1
+    assert more("sluice_function_requests_total", kind="invoke", request_mode="sync", status="200") == 1
+    assert more("sluice_function_requests_total", kind="invoke", request_mode="sync", status="401") == 1
+    assert more("sluice_function_requests_total", kind="route", request_mode="sync") == 1
+    assert more("sluice_function_requests_total", kind="none", function="echo") == 1
+    assert more("sluice_function_errors_total", code="key_refused") == 1
+    assert more("sluice_function_request_seconds_count", kind="event", request_mode="async") == 1
+
+
+def _more(before: Numbers, after: Numbers, name: str, **labels: str) -> float:
+    return after(name, **labels) - before(name, **labels)
+
+
+def test_the_time_of_a_request_is_in_its_histogram(echo: Running) -> None:
+    before = scraped(echo.url)
+    httpx.post(echo.url, json={"sleep_s": 0.3}, headers=GOOD, trust_env=False)
+    after = scraped(echo.url)
+    assert _more(before, after, "sluice_function_request_seconds_sum", kind="invoke") >= 0.3
+    assert _more(before, after, "sluice_function_request_seconds_bucket", kind="invoke", le="0.25") == 0
+    assert _more(before, after, "sluice_function_request_seconds_bucket", kind="invoke", le="+Inf") == 1
+
+
+def test_a_function_knows_how_long_its_start_took_and_that_it_is_ready(echo: Running) -> None:
+    found = scraped(echo.url, OPEN_METRICS)
+    assert 0 < found("sluice_function_cold_start_seconds", function="echo") < 60
+    assert found("sluice_function_ready", function="echo") == 1
+    assert found("process_resident_memory_bytes") > 0

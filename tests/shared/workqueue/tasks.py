@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable
 
 from redis import Redis
 
+from observe import metrics
 from shared.workqueue.drain import DrainReport
 from shared.workqueue.horse import run_wake_up
 from shared.workqueue.wake import Waker
 
 QUEUE = "probe"
+_PAGES = metrics.counter("sluice_test_pages_total", "Pages.", "outcome")
+_SECONDS = metrics.histogram("sluice_test_seconds", "Time.")
+_IN_HAND = metrics.gauge("sluice_test_in_hand", "In hand.")
 
 
 def _redis() -> "Redis":
@@ -44,6 +48,30 @@ def saturate(slot: int) -> None:
         return DrainReport(more=slot == 0 and runs == 1)
 
     _run(slot, "saturate", work)
+
+
+def count_pages(slot: int) -> None:
+    async def work(_stop: asyncio.Event, _saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        _count()
+        return DrainReport()
+
+    _run(slot, "count_pages", work)
+
+
+def count_pages_until_killed(slot: int) -> None:
+    async def work(stop: asyncio.Event, _saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        _count()
+        _redis().set("horse", os.getpid())
+        await stop.wait()
+        return DrainReport()
+
+    _run(slot, "count_pages_until_killed", work)
+
+
+def _count() -> None:
+    _PAGES.inc("ok", by=40)
+    _SECONDS.observe(0.2)
+    _IN_HAND.set(7)
 
 
 def die_once(slot: int) -> None:

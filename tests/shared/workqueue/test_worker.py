@@ -1,5 +1,6 @@
 """The real worker process against a real Redis: stops, deaths, restarts."""
 
+import os
 import signal
 import subprocess
 import urllib.error
@@ -13,6 +14,7 @@ from shared.errors import Unavailable
 from shared.workqueue.wake import Waker
 from tests.fakes.redis_server import RedisServer
 from tests.local_http import closed_port
+from tests.numbers import OPEN_METRICS, Numbers, scraped
 from tests.processes import running_module, wait_until
 from tests.shared.workqueue import tasks
 
@@ -169,5 +171,47 @@ async def test_it_leaves_after_its_number_of_jobs(own_redis: RedisServer) -> Non
 async def test_metrics_name_the_queue(own_redis: RedisServer) -> None:
     port = closed_port()
     with worker(own_redis, port):
-        wait_until(lambda: 'sluice_worker_wake_ups_total{queue="probe"} 0' in get(port, "/metrics")[1])
+        wait_until(lambda: get(port, "/healthz")[0] == 200)
+        assert 'sluice_worker_wake_ups_total{queue="probe"} 0' in get(port, "/metrics")[1]
         assert get(port, "/secrets")[0] == 404
+
+
+async def test_what_a_wake_up_counts_is_its_worker_s_also_when_it_is_killed(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count_pages_until_killed")
+    await wake.wake()
+    port = closed_port()
+    with worker(own_redis, port):
+
+        def told() -> Numbers:
+            return scraped(f"http://127.0.0.1:{port}")
+
+        wait_until(lambda: value(own_redis, "horse") > 0)
+        wait_until(lambda: told()("sluice_test_in_hand") == 7)
+        assert told()("sluice_worker_busy", queue="probe") == 1
+        os.kill(value(own_redis, "horse"), signal.SIGKILL)
+        wait_until(lambda: told()("sluice_worker_killed_total", queue="probe") == 1)
+        found = told()
+        assert found("sluice_test_pages_total", outcome="ok") in (40, 80), "80: RQ has begun it again"
+        assert found("sluice_worker_wake_ups_total", queue="probe") <= 1
+        assert found("sluice_worker_cpu_seconds_total", queue="probe") > 0
+        wait_until(lambda: told()("sluice_test_pages_total", outcome="ok") == 80)
+    wake.close()
+
+
+async def test_what_ends_by_itself_tells_its_last_count_and_its_gauges_end_with_it(own_redis: RedisServer) -> None:
+    wake = waker(own_redis, "count_pages")
+    await wake.wake()
+    port = closed_port()
+    with worker(own_redis, port):
+        wait_until(lambda: get(port, "/healthz")[0] == 200)
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: scraped(url)("sluice_worker_wake_ups_total", queue="probe") == 1)
+        wait_until(
+            lambda: scraped(url).labels("sluice_test_in_hand") == [{}] and not scraped(url)("sluice_test_in_hand")
+        )
+        found = scraped(url, OPEN_METRICS)
+        assert found("sluice_test_pages_total", outcome="ok") == 40
+        assert (found("sluice_test_seconds_count"), found("sluice_test_seconds_sum")) == (1, 0.2)
+        assert found("sluice_worker_busy_seconds_total", queue="probe") > 0
+        assert found("sluice_worker_busy", queue="probe") == 0
+    wake.close()

@@ -1,0 +1,47 @@
+"""Reads what `/metrics` says, with the parsers of Prometheus's own client."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as open_metrics
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A call adds up the samples of a name that have at least these labels; none: 0."""
+
+    families: list[Metric]
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for family in self.families for sample in family.samples]
+
+    def __call__(self, name: str, **labels: str) -> float:
+        return sum(sample.value for sample in self.samples if sample.name == name and _has(sample, labels))
+
+    def labels(self, name: str) -> list[dict[str, str]]:
+        return [sample.labels for sample in self.samples if sample.name == name]
+
+
+def _has(sample: Sample, labels: dict[str, str]) -> bool:
+    return labels.items() <= sample.labels.items()
+
+
+def numbers(text: str) -> Numbers:
+    is_open = text.endswith("# EOF\n")
+    parse: Callable[[str], object] = (
+        open_metrics.text_string_to_metric_families if is_open else text_string_to_metric_families
+    )
+    return Numbers(list(parse(text)))  # type: ignore[call-overload]
+
+
+def scraped(url: str, accept: str = "*/*") -> Numbers:
+    answer = httpx.get(f"{url}/metrics", headers={"accept": accept}, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return numbers(answer.text)
