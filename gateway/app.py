@@ -25,9 +25,9 @@ from gateway import (
     whereabouts,
 )
 from gateway.admission import guarded
-from gateway.edge import BodyLimit, Contained, Measured, RequestId
+from gateway.edge import BodyLimit, Contained, RequestId
 from gateway.http import SingleHeaders
-from gateway.metrics import Metrics
+from gateway.metrics import Measured
 from gateway.openapi import PROBLEM_RESPONSES, described, operation_id
 from gateway.problems import install
 from gateway.resources import api_key_header, open_resources
@@ -115,18 +115,17 @@ ROUTES = (
 
 def create_app(settings: Settings, variables: Mapping[str, str], routes: Sequence[Route] | None = None) -> ASGIApp:
     """An ASGI app that opens its resources at start. `routes` are by default all that there are."""
-    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings, metrics, variables) as resources:
+        async with open_resources(settings, variables) as resources:
             app.state.resources = resources
             yield
 
     routes = table(settings.triggers_dir) if routes is None else routes
     larger = {route.path: route.body_bytes for route in routes if route.body_bytes > http_triggers.BODY_BYTES}
     limited = BodyLimit(routed(routes, lifespan), limit_bytes=http_triggers.BODY_BYTES, larger=larger)
-    return RequestId(Contained(Measured(SingleHeaders(limited), metrics)))
+    return RequestId(Contained(Measured(SingleHeaders(limited))))
 
 
 def routed(routes: Sequence[Route], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:

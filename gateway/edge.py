@@ -1,9 +1,8 @@
-"""What holds for every request before a route sees it: an id, a bound on the body, a count and a time."""
+"""What holds for every request before a route sees it: an id, a bound on the body, a place for its errors."""
 
 import asyncio
 import logging
 import re
-import time
 import uuid
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.metrics import Metrics
 from gateway.problems import problem
 
 if TYPE_CHECKING:
@@ -124,29 +122,3 @@ def _counted(receive: Receive, limit: int, patience_s: float) -> Receive:
 
 def _too_large(scope: Scope, limit: int) -> "Response":
     return problem(Request(scope), 413, "content_too_large", f"the body is over {limit} bytes")
-
-
-class Measured:
-    """Counts requests and their time by route template, never by path: a path is anybody's invention."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status, started = 500, time.perf_counter()
-
-        async def send_noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_noting)
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.observe(scope["method"], route, status, time.perf_counter() - started)

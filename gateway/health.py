@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from fastapi import Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from gateway.resources import Opened
-from shared.errors import Unavailable
-from shared.store import reads
+from observe.exposition import exposition
 
 
 class Health(BaseModel):
@@ -33,10 +32,8 @@ async def ready(resources: Opened) -> Readiness:
     return Readiness(status="ready")
 
 
-async def metrics(resources: Opened) -> Response:
-    """Prometheus text. Without the database, without the numbers that come from there."""
-    try:
-        waiting = {stage: await reads.ready_depth(resources.store, stage) for stage in ("scrape", "embed")}
-    except Unavailable:
-        waiting = {}
-    return Response(resources.metrics.text(waiting), media_type="text/plain; version=0.0.4; charset=utf-8")
+async def metrics(request: Request, resources: Opened) -> Response:
+    """Prometheus text, or OpenMetrics. Without the database, without the numbers that come from there."""
+    await resources.platform.refresh()
+    found = exposition(request.headers.get("accept"))
+    return Response(found.body, headers={"content-type": found.content_type})

@@ -1,44 +1,73 @@
-"""Request counts and times, and how much work waits, for Prometheus."""
+"""What the gateway counts of its requests."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+from observe import metrics
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ACCEPTED: Final = 202
+
+_REQUESTS: Final = metrics.counter(
+    "sluice_gateway_requests_total", "Requests answered.", "method", "route", "operation", "request_mode", "status"
+)
+_SECONDS: Final = metrics.histogram(
+    "sluice_gateway_request_seconds",
+    "From a request's arrival to the end of its answer.",
+    *("method", "route", "operation", "request_mode"),
+)
+_IN_FLIGHT: Final = metrics.gauge("sluice_gateway_requests_in_flight", "Requests being answered.")
 
 
-class Metrics:
-    """One registry an app, so that two apps in one process do not collide."""
+class Measured:
+    """Counts requests and their time by route template, never by path: a path is anybody's invention."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "sluice_gateway_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
-        )
-        self._seconds = Histogram(
-            "sluice_gateway_request_seconds", "Time to answer.", ("method", "route"), registry=self._registry
-        )
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-        self._waiting = Gauge(
-            "sluice_ready_documents", "Documents that wait for a worker.", ("stage",), registry=self._registry
-        )
-        self._unlimited = Counter(
-            "sluice_gateway_limiter_failures",
-            "Requests let in unlimited: Redis gave no answer.",
-            registry=self._registry,
-        )
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, started = 500, time.perf_counter()
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        method = method if method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        async def send_noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
 
-    def limiter_failed(self) -> None:
-        self._unlimited.inc()
+        try:
+            with _under_way():
+                await self._app(scope, receive, send_noting)
+        finally:
+            words = _words(scope)
+            _REQUESTS.inc(*words, str(status))
+            _SECONDS.observe(time.perf_counter() - started, *words)
 
-    def text(self, waiting: Mapping[str, int]) -> bytes:
-        """`waiting` is documents by stage; none when nobody knows."""
-        self._waiting.clear()
-        for stage, count in waiting.items():
-            self._waiting.labels(stage).set(count)
-        return generate_latest(self._registry)
+
+@contextmanager
+def _under_way() -> Iterator[None]:
+    _IN_FLIGHT.change(1)
+    try:
+        yield
+    finally:
+        _IN_FLIGHT.change(-1)
+
+
+def _words(scope: Scope) -> tuple[str, str, str, str]:
+    """Method, route, operation and mode: a search reads although it is posted, what is answered 202 is done later."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    route: Any = scope.get("route")
+    if route is None:
+        return method, "unmatched", "read" if method in ("GET", "HEAD") else "write", "sync"
+    access = getattr(route, "access", "read")
+    return method, route.path, "read" if access == "read" else "write", _mode(route)
+
+
+def _mode(route: Any) -> str:  # noqa: ANN401
+    return "async" if route.status_code == _ACCEPTED else "sync"

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader
 
 from gateway.functions import Functions
-from gateway.metrics import Metrics
+from gateway.platform import QUEUES, Platform
 from gateway.settings import Settings
 from shared.audit import Audit
 from shared.auth.context import CallerContext
@@ -19,6 +19,7 @@ from shared.events.signing import Signer
 from shared.objects import ObjectStore
 from shared.ratelimit.enforcer import SlidingWindowEnforcer
 from shared.store.store import Store
+from shared.workqueue.depths import Depths
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,12 @@ class Resources:
     functions: Functions
     membership: Membership
     enforcer: SlidingWindowEnforcer | None
-    metrics: Metrics
+    platform: Platform
     audit: Audit
 
 
 @asynccontextmanager
-async def open_resources(
-    settings: Settings, metrics: Metrics, variables: Mapping[str, str]
-) -> AsyncIterator[Resources]:
+async def open_resources(settings: Settings, variables: Mapping[str, str]) -> AsyncIterator[Resources]:
     """`variables` is where an S3 object store finds its credentials."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
@@ -51,14 +50,16 @@ async def open_resources(
         stack.push_async_callback(membership.close)
         enforcer = None
         if settings.limits is not None:
-            enforcer = SlidingWindowEnforcer.open(settings.limits, on_failure=metrics.limiter_failed)
+            enforcer = SlidingWindowEnforcer.open(settings.limits)
             stack.push_async_callback(enforcer.close)
+        platform = Platform(store, Depths(settings.redis_url, QUEUES) if settings.redis_url else None)
+        stack.push_async_callback(platform.close)
         audit = Audit(store)
         stack.push_async_callback(audit.close)
         signer = Signer.from_secret(settings.signing_keys)
         functions = Functions(settings.function_url_template, signer, client, settings.event_timeout_s)
         objects = ObjectStore.open(settings.object_store_url, variables)
-        yield Resources(settings, store, objects, functions, membership, enforcer, metrics, audit)
+        yield Resources(settings, store, objects, functions, membership, enforcer, platform, audit)
 
 
 async def _resources(request: Request) -> Resources:

@@ -20,6 +20,7 @@ class Settings:
     function_url_template: str
     limits: LimitSettings | None
     signing_keys: bytes = field(repr=False)
+    redis_url: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8080
     pool_size: int = 4
@@ -39,6 +40,7 @@ class Settings:
             function_url_template=env.text("FUNCTION_URL_TEMPLATE"),
             limits=LimitSettings.read(env),
             signing_keys=env.secret("event-signing-key"),
+            redis_url=env.optional("REDIS_URL"),
             host=env.listen_host(),
             port=env.integer("PORT", 8080),
             pool_size=env.integer("DATABASE_POOL_SIZE", 4, minimum=1),

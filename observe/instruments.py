@@ -8,7 +8,7 @@ from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, TypeVarTuple
+from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, TypeVarTuple
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 Labels: TypeAlias = tuple[object, ...]
@@ -41,9 +41,10 @@ class Instrument(Generic[V, *Ts]):
         self.about = about
         self._table: dict[Labels, V] = {}
 
-    def expect(self, *labels: *Ts) -> None:
+    def expect(self, *labels: *Ts) -> Self:
         """Shows zero before it first happens, so that whoever asks for the increase sees the first one, too."""
         self._key(labels)
+        return self
 
     def forget(self) -> None:
         self._table.clear()

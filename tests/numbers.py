@@ -9,6 +9,8 @@ from prometheus_client.openmetrics import parser as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from observe.exposition import exposition
+
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -45,3 +47,22 @@ def scraped(url: str, accept: str = "*/*") -> Numbers:
     answer = httpx.get(f"{url}/metrics", headers={"accept": accept}, trust_env=False)
     assert answer.status_code == 200, answer.text
     return numbers(answer.text)
+
+
+def here() -> Numbers:
+    """Of this process."""
+    return numbers(exposition().body.decode())
+
+
+class Since:
+    """A call says how much more there is than when this was made: of this process, or of one with an address."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._url = url
+        self._before = self._now()
+
+    def __call__(self, name: str, **labels: str) -> float:
+        return self._now()(name, **labels) - self._before(name, **labels)
+
+    def _now(self) -> Numbers:
+        return scraped(self._url) if self._url else here()

@@ -8,6 +8,7 @@ from importlib.resources import files
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
+from observe import metrics
 from shared.auth.breaker import CircuitBreaker
 from shared.auth.context import CallerContext
 from shared.errors import Overloaded, Unavailable
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 PREFIX: Final = "{sluice-limits}"
 SCRIPT: Final = (files("shared.ratelimit") / "window.lua").read_text(encoding="utf-8")
 logger = logging.getLogger(__name__)
+
+_DECISIONS: Final = (
+    metrics.counter("sluice_rate_limit_decisions_total", "Requests let in, or not.", "decision")
+    .expect("allowed")
+    .expect("limited")
+    .expect("failed_open")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class RateLimited(Overloaded):
 
 
 class SlidingWindowEnforcer:
-    """Fails open: without Redis everybody gets in, `on_failure` counts it and the log says so, once per `open_s`."""
+    """Fails open: without Redis everybody gets in, which is counted, and said in the log once per `open_s`."""
 
     def __init__(
         self,
@@ -60,7 +68,6 @@ class SlidingWindowEnforcer:
         strategy: Strategy,
         *,
         window_s: float = 60.0,
-        on_failure: Callable[[], None] = lambda: None,
         clock: Callable[[], float] | None = None,
         open_s: float = 2.0,
         timeout_s: float = TIMEOUT_S,
@@ -69,17 +76,16 @@ class SlidingWindowEnforcer:
         self._lane = ScriptLane(redis, SCRIPT, keys=2, timeout_s=timeout_s)
         self._strategy = strategy
         self._window_us = int(window_s * 1_000_000)
-        self._on_failure = on_failure
         self._clock = clock
         self._breaker = CircuitBreaker("limiter", clock=time.monotonic, failures=1, open_s=open_s)
 
     @classmethod
-    def open(cls, settings: LimitSettings, on_failure: Callable[[], None]) -> "SlidingWindowEnforcer":
+    def open(cls, settings: LimitSettings) -> "SlidingWindowEnforcer":
         """Connects at the first call, not now."""
         from redis.asyncio import Redis  # noqa: PLC0415
 
         redis = Redis.from_url(settings.redis_url, decode_responses=True)
-        return cls(redis, settings.strategy(), window_s=settings.window_s, on_failure=on_failure)
+        return cls(redis, settings.strategy(), window_s=settings.window_s)
 
     async def check(self, caller: CallerContext, cost: int = 1) -> Verdict | None:
         """Spends `cost` of the caller's window. Raises `RateLimited` when there is not enough left of it.
@@ -88,12 +94,14 @@ class SlidingWindowEnforcer:
         """
         terms = self._strategy.terms(caller)
         if caller.internal or terms == Terms():
+            _DECISIONS.inc("exempt")
             return None
         try:
             verdict = await self._spend(caller.caller_id, terms, cost)
         except Unavailable:
-            self._on_failure()
+            _DECISIONS.inc("failed_open")
             return None
+        _DECISIONS.inc("allowed" if verdict.allowed else "limited")
         if not verdict.allowed:
             message = f"you have used up your {verdict.limit} requests; wait as long as Retry-After says"
             raise RateLimited("rate_limited", message, verdict)

@@ -22,6 +22,7 @@ from shared.ratelimit.lane import ScriptLane
 from shared.ratelimit.strategies import CompositeStrategy, FairShareStrategy, MembershipTierStrategy, Strategy
 from tests.fakes.redis_server import RedisServer
 from tests.local_http import closed_port
+from tests.numbers import Since
 
 WINDOW_S = 60.0
 SLICE_S = WINDOW_S / 128
@@ -208,14 +209,12 @@ def test_fifty_processes_racing_never_exceed_the_limit(redis_url: str) -> None:
 
 
 async def test_without_redis_everybody_gets_in_and_it_is_counted_and_said(caplog: pytest.LogCaptureFixture) -> None:
-    failures: list[None] = []
+    since = Since()
     redis = Redis.from_url(f"redis://127.0.0.1:{closed_port()}", decode_responses=True)
-    enforcer = SlidingWindowEnforcer(
-        redis, MembershipTierStrategy({"standard": 1}), on_failure=lambda: failures.append(None), open_s=3600
-    )
+    enforcer = SlidingWindowEnforcer(redis, MembershipTierStrategy({"standard": 1}), open_s=3600)
     with caplog.at_level(logging.WARNING):
         assert [await enforcer.check(ALICE) for _ in range(5)] == [None] * 5
-    assert len(failures) == 5
+    assert since("sluice_rate_limit_decisions_total", decision="failed_open") == 5
     assert len(caplog.records) == 1, "not a line for each"
     await enforcer.close()
 
@@ -226,8 +225,11 @@ async def test_limits_are_back_as_soon_as_redis_is(tmp_path: Path) -> None:
     try:
         redis = Redis.from_url(server.url, decode_responses=True)
         enforcer = SlidingWindowEnforcer(redis, MembershipTierStrategy({"standard": 1}), open_s=0.0)
+        since = Since()
         await allowed(enforcer)
         await refused(enforcer)
+        assert since("sluice_rate_limit_decisions_total", decision="allowed") == 1
+        assert since("sluice_rate_limit_decisions_total", decision="limited") == 1
         server.kill()
         assert await enforcer.check(ALICE) is None
         server.start()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.numbers import OPEN_METRICS, Numbers, scraped
+from tests.numbers import OPEN_METRICS, Since, scraped
 from tests.processes import wait_until
 from tests.shared.runtime.processes import Running, running
 from tests.shared.runtime.test_answers import EMBEDDED, event_of, post_event
@@ -21,18 +21,13 @@ def echo() -> Iterator[Running]:
 
 def test_requests_are_counted_by_kind_mode_and_status(echo: Running) -> None:
     with httpx.Client(base_url=echo.url, trust_env=False) as client:
-        before = scraped(echo.url)
+        more = Since(echo.url)
         post_event(client, event_of(EMBEDDED))
         client.post("/", json={}, headers=GOOD)
         client.post("/", json={}, headers={"x-api-key": "bad"})
         client.get("/raw")
         client.put("/nowhere")
-        wait_until(lambda: _more(before, scraped(echo.url), "sluice_function_requests_total") == 5)
-        after = scraped(echo.url)
-
-    def more(name: str, **labels: str) -> float:
-        return _more(before, after, name, **labels)
-
+        wait_until(lambda: more("sluice_function_requests_total") == 5)
     assert more("sluice_function_requests_total", kind="event", request_mode="async", status="204") == 1
     assert more("sluice_function_requests_total", kind="invoke", request_mode="sync", status="200") == 1
     assert more("sluice_function_requests_total", kind="invoke", request_mode="sync", status="401") == 1
@@ -42,17 +37,12 @@ def test_requests_are_counted_by_kind_mode_and_status(echo: Running) -> None:
     assert more("sluice_function_request_seconds_count", kind="event", request_mode="async") == 1
 
 
-def _more(before: Numbers, after: Numbers, name: str, **labels: str) -> float:
-    return after(name, **labels) - before(name, **labels)
-
-
 def test_the_time_of_a_request_is_in_its_histogram(echo: Running) -> None:
-    before = scraped(echo.url)
+    more = Since(echo.url)
     httpx.post(echo.url, json={"sleep_s": 0.3}, headers=GOOD, trust_env=False)
-    after = scraped(echo.url)
-    assert _more(before, after, "sluice_function_request_seconds_sum", kind="invoke") >= 0.3
-    assert _more(before, after, "sluice_function_request_seconds_bucket", kind="invoke", le="0.25") == 0
-    assert _more(before, after, "sluice_function_request_seconds_bucket", kind="invoke", le="+Inf") == 1
+    assert more("sluice_function_request_seconds_sum", kind="invoke") >= 0.3
+    assert more("sluice_function_request_seconds_bucket", kind="invoke", le="0.25") == 0
+    assert more("sluice_function_request_seconds_bucket", kind="invoke", le="+Inf") == 1
 
 
 def test_a_function_knows_how_long_its_start_took_and_that_it_is_ready(echo: Running) -> None:

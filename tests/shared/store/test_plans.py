@@ -81,6 +81,12 @@ HOT = [
     "claims.reported",
     "whereabouts.of_url",
     "whereabouts.document",
+    "platform.documents",
+    "platform.jobs",
+    "platform.leased",
+    "platform.to_scrape",
+    "platform.to_embed",
+    "platform.beside",
 ]
 
 
