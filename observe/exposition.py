@@ -67,19 +67,29 @@ def _family(instrument: AnyInstrument, is_open: bool) -> Iterator[str]:
     yield f"# TYPE {family} {kind}"
     for labels, value in samples:
         if isinstance(instrument, Histogram):
-            yield from _buckets(instrument, labels, value)
+            yield from _buckets(instrument, labels, value, is_open)
         else:
             yield f"{name}{_braced(_pairs(about.labels, labels))} {number(value)}"
 
 
-def _buckets(histogram: Histogram[*tuple[Any, ...]], labels: Labels, spread: Spread) -> Iterator[str]:
+def _buckets(
+    histogram: Histogram[*tuple[Any, ...]], labels: Labels, spread: Spread, with_exemplars: bool
+) -> Iterator[str]:
     name, pairs = histogram.about.name, _pairs(histogram.about.labels, labels)
     counts = list(accumulate(spread.counts))
-    for bound, count in zip((*map(repr, histogram.bounds), "+Inf"), counts, strict=True):
+    for at, bound in enumerate((*map(repr, histogram.bounds), "+Inf")):
         le = f'le="{bound}"'
-        yield f"{name}_bucket{_braced([*pairs, le])} {count}"
+        exemplar = _exemplar(spread, at) if with_exemplars else ""
+        yield f"{name}_bucket{_braced([*pairs, le])} {counts[at]}{exemplar}"
     yield f"{name}_sum{_braced(pairs)} {number(spread.total)}"
     yield f"{name}_count{_braced(pairs)} {counts[-1]}"
+
+
+def _exemplar(spread: Spread, at: int) -> str:
+    if at not in spread.exemplars:
+        return ""
+    trace_id, value, seen_at = spread.exemplars[at]
+    return f' # {{trace_id="{trace_id}"}} {number(value)} {seen_at:.3f}'
 
 
 def _pairs(names: tuple[str, ...], values: Labels) -> list[str]:

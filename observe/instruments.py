@@ -7,12 +7,15 @@ ever. None is needed: a thread gives way only where a bytecode jumps or calls, a
 from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import time
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, TypeVarTuple
+
+from observe.context import current
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 Labels: TypeAlias = tuple[object, ...]
-# A number, or [counts, sum]: what JSON carries from a child to its parent.
+# A number, or [counts, sum, exemplars]: what JSON carries from a child to its parent.
 Taken: TypeAlias = Any
 V = TypeVar("V")
 Ts = TypeVarTuple("Ts")
@@ -117,10 +120,14 @@ class Gauge(Instrument[float, *Ts]):
 
 @dataclass(slots=True)
 class Spread:
-    """The values of one series: how many fell up to each bound and above the one before it, and their sum."""
+    """The values of one series: how many fell up to each bound and above the one before it, and their sum.
+
+    `exemplars`, by bucket: the trace that the last of its values which were sampled was part of, that value, and when.
+    """
 
     counts: list[int]
     total: float = 0.0
+    exemplars: dict[int, tuple[str, float, float]] = field(default_factory=dict)
 
 
 class Histogram(Instrument[Spread, *Ts]):
@@ -134,19 +141,28 @@ class Histogram(Instrument[Spread, *Ts]):
 
     def observe(self, value: float, *labels: *Ts) -> None:
         spread = self._table[labels if labels in self._table else self._key(labels)]
-        spread.counts[bisect_left(self.bounds, value)] += 1
+        at = bisect_left(self.bounds, value)
+        spread.counts[at] += 1
         spread.total += value
+        trace = current()
+        if trace is not None and trace.sampled:
+            spread.exemplars[at] = (trace.trace_id, value, time())
 
     def take(self) -> list[tuple[Labels, Taken]]:
         table, self._table = self._table, {labels: self._zero() for labels in self._table}
-        return [(labels, [spread.counts, spread.total]) for labels, spread in table.items() if any(spread.counts)]
+        return [
+            (labels, [spread.counts, spread.total, [*spread.exemplars.items()]])
+            for labels, spread in table.items()
+            if any(spread.counts)
+        ]
 
     def add(self, labels: Labels, taken: Taken) -> None:
-        counts, total = taken
+        counts, total, exemplars = taken
         spread = self._table[self._key(labels)]
         for at, count in enumerate(counts):
             spread.counts[at] += count
         spread.total += total
+        spread.exemplars.update((at, tuple(exemplar)) for at, exemplar in exemplars)
 
     def _zero(self) -> Spread:
         return Spread([0] * (len(self.bounds) + 1))

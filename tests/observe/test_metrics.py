@@ -3,9 +3,12 @@
 import json
 import math
 import threading
+from dataclasses import replace
 
 import pytest
+from prometheus_client.samples import Sample
 
+from observe.context import TraceContext, entered
 from observe.exposition import OPEN_METRICS, TEXT, exposition, negotiated
 from observe.instruments import MOST_SERIES
 from observe.metrics import REGISTRY, Registry
@@ -156,6 +159,27 @@ def test_a_child_begins_with_nothing_of_its_parent_s() -> None:
     record(registry, "ok")
     registry.forget()
     assert registry.take() == []
+
+
+TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+
+
+def test_a_bucket_shows_the_last_sampled_trace_in_it_to_whoever_reads_open_metrics() -> None:
+    parent, child = family(), family()
+    for trace, value in ((TRACE, 0.5), (replace(TRACE, trace_id="f" * 32, sampled=False), 0.6), (None, 0.7)):
+        with entered(trace):
+            child.instruments[2].observe(value)  # type: ignore[attr-defined]
+    low, high = buckets(child)
+    assert (low.value, high.value, high.exemplar) == (3, 3, None)
+    parent.add(json.loads(json.dumps(child.take())))
+    exemplar = buckets(parent)[0].exemplar
+    assert exemplar is not None
+    assert (exemplar.labels, exemplar.value) == ({"trace_id": TRACE.trace_id}, 0.5)
+    assert "trace_id" not in exposition(TEXT, parent).body.decode()
+
+
+def buckets(registry: Registry) -> list[Sample]:
+    return [sample for sample in read(registry, OPEN_METRICS).samples if sample.name == "sluice_seconds_bucket"]
 
 
 def test_threads_lose_no_count() -> None:
