@@ -7,17 +7,20 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
+from uuid import UUID
 
 from cli import target
 from cli.environment import ROOT
 from cli.failure import CommandFailed
 
 POLL_S = 0.2
+MOST_OF_A_TRACE = 10_000
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("logs", help="show what a function wrote")
-    parser.add_argument("function", metavar="FUNCTION")
+    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="with --trace it may be left out: all of them")
+    parser.add_argument("--trace", metavar="ID", help="the lines that name this trace, document or job, by their time")
     parser.add_argument("--follow", "-f", action="store_true", help="go on with what is written from now on")
     parser.add_argument("--tail", "-n", type=int, metavar="N", default=200, help="how many lines (default: 200)")
     target.add_arguments(parser)
@@ -26,6 +29,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Reads the files, so that it also works when the platform has died."""
     folder = target.find(args).data_dir / "logs"
+    if args.trace:
+        return _of_trace(folder, args)
+    if not args.function:
+        raise CommandFailed("name a function, or a trace with --trace", exit_code=2)
     path = folder / f"{args.function}.log"
     _check(args.function, folder)
     file = _open(path)
@@ -33,6 +40,28 @@ def run(args: argparse.Namespace) -> int:
         _print(line)
     for line in follow(path, file) if args.follow else ():
         _print(line)
+    return 0
+
+
+def _of_trace(folder: Path, args: argparse.Namespace) -> int:
+    if args.follow:
+        raise CommandFailed("--follow is for one function, and --trace for what has been written", exit_code=2)
+    try:
+        wanted = UUID(args.trace)
+    except ValueError:
+        raise CommandFailed("--trace takes the id of a trace, a document or a job", exit_code=2) from None
+    if args.function:
+        _check(args.function, folder)
+    found: list[tuple[str, str]] = []
+    for path in sorted(folder.glob(f"{args.function or '*'}.log*")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            named = (line for line in file if wanted.hex in line or str(wanted) in line)
+            found += ((path.name.partition(".log")[0], line) for line in deque(named, MOST_OF_A_TRACE))
+    # A line begins with its time; those of servers that write their own do not.
+    for function, line in sorted(found, key=lambda one: one[1][:30])[-args.tail :]:
+        _print(f"{function:<16} {line}")
+    if not found:
+        raise CommandFailed(f"no line in {folder} names {wanted.hex}")
     return 0
 
 

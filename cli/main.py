@@ -25,6 +25,7 @@ COMMANDS = {
     "keys": "make, list, revoke and rotate API keys",
     "audit": "say who did what",
     "logs": "show what a function wrote",
+    "trace": "the waterfall of a page or a job: where its time went",
     "extract": "by hand: the main text of a page",
     "robots": "what a robots.txt says about URLs, and which rule says so",
     "url": "whether a URL would be fetched, from which addresses, and why not",

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def look(found: running.Running) -> dict[str, Any]:
     """What the platform says of itself. Whatever does not answer is not ready."""
-    said = json.loads(fetch(found.port, "/status") or "{}")
+    said = said_by(found.port)
     functions = said.get("functions", [])
     metrics = (fetch(found.port, "/function/gateway/metrics") or b"").decode()
     return {
@@ -52,6 +52,12 @@ def look(found: running.Running) -> dict[str, Any]:
         "notices": said.get("notices", []),
         "queues": {stage: int(count) for stage, count in _WAITING.findall(metrics)},
     }
+
+
+def said_by(port: int) -> dict[str, Any]:
+    """What the emulator says of itself; nothing when it does not answer."""
+    said: dict[str, Any] = json.loads(fetch(port, "/status") or "{}")
+    return said
 
 
 def _readiness(functions: list[dict[str, Any]]) -> list[str]:

@@ -199,11 +199,12 @@ class Emulator:
         from emulator.telemetry.environment import telemetry_environment  # noqa: PLC0415
         from emulator.telemetry.intake import Intake  # noqa: PLC0415
         from emulator.telemetry.receiver import PATH, Receiver  # noqa: PLC0415
+        from observe.sampling import Sampler  # noqa: PLC0415
 
         settings = self.settings
         sent_here = {**telemetry_environment(settings.base_url), **settings.extra_env}
         self.settings = replace(settings, extra_env=sent_here)
-        self._intake = Intake(settings.traces_file, settings.traces)
+        self._intake = Intake(settings.traces_file, settings.traces, ratio=Sampler.read(sent_here).ratio)
         return {PATH: Receiver(await self._stack.enter_async_context(self._intake))}
 
     def _door(self, metrics: Invocations) -> Forward:

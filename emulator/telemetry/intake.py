@@ -26,11 +26,13 @@ class Intake:
         path: Path,
         bounds: Bounds,
         *,
+        ratio: float = 1.0,
         most_waiting: int = MOST_WAITING,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
         self._bounds = bounds
+        self._ratio = ratio
         self._most_waiting = most_waiting
         self._clock = clock
         self._waiting: list[Span] = []
@@ -63,8 +65,13 @@ class Intake:
             await asyncio.wait({self._writing})
 
     def status(self) -> dict[str, Any]:
-        """Since the start of this process."""
-        return {"kept": self._kept, "dropped": self._dropped, "waiting": len(self._waiting)}
+        """Spans since the start of this process, and which part of all traces those who send are told to keep."""
+        return {
+            "kept": self._kept,
+            "dropped": self._dropped,
+            "waiting": len(self._waiting),
+            "ratio": self._ratio,
+        }
 
     async def _write(self) -> None:
         try:

@@ -56,9 +56,19 @@ class KeptTraces:
         return KeptTrace(*row) if row else None
 
     def of_job(self, job_id: str, limit: int) -> list[KeptTrace]:
-        """The longest first."""
-        sql = f"{_KEPT} WHERE job_id = ? ORDER BY last_ns - first_ns DESC LIMIT ?"
+        """Its pages, the one that took longest first."""
+        sql = f"{_KEPT} WHERE job_id = ? AND url IS NOT NULL ORDER BY last_ns - first_ns DESC LIMIT ?"
         return [KeptTrace(*row) for row in self._database.execute(sql, (job_id, limit))]
+
+    def submission(self, job_id: str) -> KeptTrace | None:
+        """The request that handed it in: the first that knows of the job, and of no page."""
+        sql = f"{_KEPT} WHERE job_id = ? AND url IS NULL ORDER BY first_ns LIMIT 1"
+        row = self._database.execute(sql, (job_id,)).fetchone()
+        return KeptTrace(*row) if row else None
+
+    def pages(self, job_id: str) -> int:
+        sql = "SELECT count(*) FROM traces WHERE job_id = ? AND url IS NOT NULL"
+        return int(self._database.execute(sql, (job_id,)).fetchone()[0])
 
     def of_url(self, url: str, limit: int) -> list[KeptTrace]:
         """The newest first."""

@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS spans (
 """
 # A span that comes twice, because its sender got no answer, is the same one.
 _INSERT: Final = "INSERT OR IGNORE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# One that ends again, later, has gone on: so does the life of a document that was sent through once more.
+_GO_ON: Final = """
+UPDATE spans SET end_ns = ?, failed = ?, message = ?, attributes = ? WHERE trace_id = ? AND span_id = ? AND end_ns < ?
+"""
 _NOTE: Final = """
 INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (trace_id) DO UPDATE SET
@@ -80,7 +84,7 @@ class SpanStore:
         fresh: Counter[str] = Counter()
         with self._database:
             for span in wanted:
-                fresh[span.trace_id] += self._database.execute(_INSERT, _row(span)).rowcount
+                fresh[span.trace_id] += self._put(span)
             self._database.executemany(_NOTE, _notes(wanted, fresh, now_s))
         if now_s - self._trimmed_s >= TRIM_EVERY_S:
             self._trimmed_s = now_s
@@ -103,6 +107,16 @@ class SpanStore:
 
     def close(self) -> None:
         self._database.close()
+
+    def _put(self, span: Span) -> int:
+        """1 for one that was not there yet."""
+        row = _row(span)
+        if self._database.execute(_INSERT, row).rowcount:
+            return 1
+        *_, end_ns, failed, message, attributes, _ = row
+        later = (end_ns, failed, message, attributes, span.trace_id, span.span_id, end_ns)
+        self._database.execute(_GO_ON, later)
+        return 0
 
     def _with_room(self, spans: Sequence[Span]) -> list[Span]:
         held = {trace_id: self._spans_of(trace_id) for trace_id in {span.trace_id for span in spans}}
@@ -175,7 +189,6 @@ def _notes(spans: Iterable[Span], fresh: Counter[str], now_s: float) -> list[tup
             now_s,
         )
         for trace_id, members in traces.items()
-        if fresh[trace_id]
     ]
 
 

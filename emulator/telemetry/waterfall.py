@@ -38,16 +38,17 @@ class Share:
     ns: int
 
 
-def rows(spans: Sequence[Span]) -> list[Row]:
-    """Parents before their children, each family in the order of its beginning."""
+def rows(spans: Sequence[Span], *, fold: bool = True) -> list[Row]:
+    """Parents before their children, each family in the order of its beginning. Without `fold`, a row a span."""
+    gathered = _folded if fold else _apart
     below, tops = _families(spans)
     found: list[Row] = []
-    waiting = [(0, family) for family in reversed(_folded(tops, below))]
+    waiting = [(0, family) for family in reversed(gathered(tops, below))]
     while waiting:
         depth, family = waiting.pop()
         found.append(_row(depth, family))
         if len(family) == 1:
-            waiting += [(depth + 1, group) for group in reversed(_folded(below.get(family[0].span_id, ()), below))]
+            waiting += [(depth + 1, group) for group in reversed(gathered(below.get(family[0].span_id, ()), below))]
     return found
 
 
@@ -127,6 +128,10 @@ def _folded(siblings: Sequence[Span], below: Mapping[str, list[Span]]) -> list[l
     folded = {span.span_id for family in many.values() for span in family}
     families = [*many.values(), *([span] for span in siblings if span.span_id not in folded)]
     return sorted(families, key=lambda family: (family[0].start_ns, -family[0].end_ns, family[0].span_id))
+
+
+def _apart(siblings: Sequence[Span], _: Mapping[str, list[Span]]) -> list[list[Span]]:
+    return [[span] for span in siblings]
 
 
 def _row(depth: int, family: Sequence[Span]) -> Row:

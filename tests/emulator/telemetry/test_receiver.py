@@ -62,7 +62,9 @@ async def test_spans_are_taken_in_every_form_of_the_specification(observing: Pla
     for body, how in forms:
         status, answer = await send(observing, body, **how)
         assert (status, answer in (b"", b"{}")) == (200, True)
-    await eventually(lambda: observing.emulator.status()["observing"] == {"kept": 4, "dropped": 0, "waiting": 0})
+    await eventually(
+        lambda: observing.emulator.status()["observing"] == {"kept": 4, "dropped": 0, "waiting": 0, "ratio": 1.0}
+    )
     assert {each.name for each in await kept(observing)} == {"a", "b", "c", "d"}
 
 
@@ -151,7 +153,7 @@ async def test_who_sends_more_than_can_be_written_is_told_to_wait(tmp_path: Path
         await intake.written()
         assert intake.take([span(f"{n:02}") for n in range(8, 16)])
         await intake.written()
-        assert intake.status() == {"kept": 16, "dropped": 8, "waiting": 0}
+        assert intake.status() == {"kept": 16, "dropped": 8, "waiting": 0, "ratio": 1.0}
 
 
 async def test_a_store_that_fails_costs_spans_and_nothing_else(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ async def test_a_store_that_fails_costs_spans_and_nothing_else(tmp_path: Path) -
         change(file, "ALTER TABLE away RENAME TO spans")
         assert intake.take([span("b")])
         await intake.written()
-        assert intake.status() == {"kept": 1, "dropped": 1, "waiting": 0}
+        assert intake.status() == {"kept": 1, "dropped": 1, "waiting": 0, "ratio": 1.0}
 
 
 def change(file: Path, sql: str) -> None:

@@ -48,6 +48,7 @@ def test_a_trace_is_found_by_its_job_and_url(tmp_path: Path) -> None:
     about = {"job.id": "a job", "job.url": "https://e.example/"}
     store.add([span("queue"), span("fetch", 1, 2, attributes=about)], 1.0)
     store.add([span("embed", 5, 4), span("document", attributes=about, trace=OTHER)], 2.0)
+    store.add([span("POST /jobs", trace="e" * 32, attributes={"job.id": "a job"})], 2.0)
     traces = KeptTraces.of(tmp_path)
     assert traces is not None
     with traces:
@@ -56,6 +57,11 @@ def test_a_trace_is_found_by_its_job_and_url(tmp_path: Path) -> None:
         assert other.trace_id == OTHER
         assert [each.trace_id for each in traces.of_url("https://e.example/", 1)] == [TRACE]
         assert traces.of_job("another", 10) == []
+        assert (traces.pages("a job"), traces.pages("another")) == (2, 0)
+        submission = traces.submission("a job")
+        assert submission is not None
+        assert submission.trace_id == "e" * 32
+        assert traces.submission("another") is None
         assert traces.find("0" * 32) is None
         assert traces.since_ns() == BEGAN_NS
     store.close()
@@ -73,6 +79,15 @@ def test_the_same_span_sent_twice_is_one(tmp_path: Path) -> None:
         found = traces.find(TRACE)
     assert found is not None
     assert found.spans == 1
+
+
+def test_a_document_that_is_sent_through_again_ends_later(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.add([span("document", 0, 5, failed=True, attributes={"error.type": "http_503"})], 1.0)
+    store.add([span("document", 0, 60), span("fetch", 50)], 2.0)
+    store.add([span("document", 0, 5, failed=True)], 3.0)
+    store.close()
+    assert kept(tmp_path) == [span("document", 0, 60), span("fetch", 50)]
 
 
 def test_what_is_old_goes_trace_by_trace(tmp_path: Path) -> None:
