@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 
+from emulator import scrape_targets
 from emulator.asgi import App
 from emulator.broker.brokers import DEFAULT_TTL, Ack, Brokers
 from emulator.broker.ports import Sender, SystemClock
@@ -183,7 +184,7 @@ class Emulator:
             lambda: self.ready,
             self.status,
             gateway,
-            observing,
+            {**observing, scrape_targets.PATH: scrape_targets.listing(self.fleet, settings.base_url)},
         )
         server = Server(routes, listener, settings.drain_s)
         await server.start()
