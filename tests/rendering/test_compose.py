@@ -127,7 +127,7 @@ def test_the_example_says_all_that_the_file_asks_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_tool_itself_takes_it(name: str, tmp_path: Path) -> None:
-    command = _tool()
+    command = tool()
     if command is None:
         pytest.skip("neither docker compose nor docker-compose is on the PATH")
     document: dict[str, Any] = dict(FILES[name])
@@ -143,7 +143,7 @@ def test_the_tool_itself_takes_it(name: str, tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def _tool() -> list[str] | None:
+def tool() -> list[str] | None:
     docker = shutil.which("docker")
     if docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0:
         return [docker, "compose"]
