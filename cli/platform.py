@@ -48,7 +48,7 @@ async def _platform(folder: Path, port: int, chosen: Chosen, report_ready: Calla
         services = await stack.enter_async_context(Services.start(folder))
         await migrate(services.database_url)
         async with await Store.open(services.database_url, pool_size=1) as store:
-            await void_leases(store, datetime.now(UTC))
+            await void_leases(store, store.clock.now())
             key_made = await _register_key(folder, store)
         say("starting the functions")
         emulator = await stack.enter_async_context(_emulator(folder, port, services, chosen))

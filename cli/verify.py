@@ -6,7 +6,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from cli import target
 from cli.failure import CommandFailed
@@ -52,10 +51,10 @@ def run(args: argparse.Namespace) -> int:
 async def _verify(args: argparse.Namespace, database_url: str, object_store_url: str) -> int:
     objects = ObjectStore.open(object_store_url, os.environ)
     async with await Store.open(database_url, pool_size=1, timeout_s=600) as store:
-        now = datetime.now(UTC)
+        now = store.clock.now()
         found = [one async for one in look(store, objects, now, patience_s=args.patience, deep=args.deep)]
         if args.repair:
-            await mend(store, found, datetime.now(UTC), PATIENT)
+            await mend(store, found, store.clock.now(), PATIENT)
     mended = [one for one in found if args.repair and one.mend is not None]
     if args.json:
         print(json.dumps({"agrees": not found, "findings": [_as_json(one, repaired=args.repair) for one in found]}))

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -102,7 +101,7 @@ async def accept(
         weight=resources.settings.tier_weights.get(caller.tier, 1),
     )
     event_id = derived_id(str(job_id), "submitted")
-    event = to_event(payload, source="/gateway", cause=None, time=datetime.now(UTC), id=event_id)
+    event = to_event(payload, source="/gateway", cause=None, time=resources.store.clock.now(), id=event_id)
     try:
         await resources.functions.send(function, event)
     except SluiceError:

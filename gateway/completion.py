@@ -1,6 +1,5 @@
 """The callback of workers outside the platform: what became of a stage of a document. Our own services only."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -76,7 +75,7 @@ async def complete(job_id: UUID, body: Completion, _caller: Caller, resources: O
     if token == document.token and document.awaits(body.stage):
         payload = await _payload(body, document, token, resources)
         event_id = derived_id(str(document.id), "completed", body.stage, str(token))
-        event = to_event(payload, source="/gateway", cause=None, time=datetime.now(UTC), id=event_id)
+        event = to_event(payload, source="/gateway", cause=None, time=resources.store.clock.now(), id=event_id)
         await resources.functions.send("orchestrator", event)
         document = await _document(job_id, body.model_copy(update={"document_id": document.id}), resources)
     return Completed.model_validate({"document_id": document.id, "status": document.state, "token": document.token})
@@ -106,7 +105,9 @@ async def _payload(body: Completion, document: Reported, token: int, resources: 
         return DocumentEmbedded(**who, **indexed, claimed=False)
     ref = await _stored(body, document, resources)
     if body.stage == "scraping":
-        return DocumentScraped(**who, text=ref, final_url=document.url, fetched_at=datetime.now(UTC), claimed=False)
+        return DocumentScraped(
+            **who, text=ref, final_url=document.url, fetched_at=resources.store.clock.now(), claimed=False
+        )
     chunks = await _chunks(ref, resources)
     tokens = sum(span.tokens for span in chunks.spans)
     return DocumentChunked(**who, chunks=ref, count=len(chunks.spans), tokens=tokens, chunker=chunks.chunker)

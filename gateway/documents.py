@@ -1,6 +1,6 @@
 """The documents of a job: where each stands, why it waits, and everything that went wrong with it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -119,7 +119,7 @@ async def documents(
     found = await reads.list_documents(
         resources.store, caller.caller_id, job_id, state=status, error_code=error_code, limit=limit + 1, after=after
     )
-    page, now = found[:limit], datetime.now(UTC)
+    page, now = found[:limit], resources.store.clock.now()
     more = cursors.encode(str(page[-1].ordinal)) if len(found) > limit else None
     return DocumentPage(documents=[Document.of(row, now) for row in page], next=more)
 
@@ -131,7 +131,7 @@ async def document(job_id: UUID, document_id: UUID, caller: Caller, resources: O
     if row is None:
         raise NotFound("document_not_found", "there is no such document in this job")
     failures = await reads.list_failures(resources.store, caller.caller_id, document_id)
-    return DocumentDetail.of(row, datetime.now(UTC), failures=[Failure.of(one) for one in failures])
+    return DocumentDetail.of(row, resources.store.clock.now(), failures=[Failure.of(one) for one in failures])
 
 
 def _ordinal(text: str) -> int:

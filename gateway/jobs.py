@@ -1,7 +1,6 @@
 """The job routes: hand in, look, call off, try again. Everything a caller sees is its own."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -77,7 +76,7 @@ async def list_jobs(
     after = None if cursor is None else cursors.decode_moment(cursor)
     wanted = JobFilter(status=status, corpus=corpus, since=since, before=before)
     found = await reads.list_jobs(resources.store, caller.caller_id, wanted, limit=limit + 1, after=after)
-    now, page = datetime.now(UTC), found[:limit]
+    now, page = resources.store.clock.now(), found[:limit]
     more = cursors.encode_moment(page[-1].created_at, page[-1].id) if len(found) > limit else None
     return JobPage(jobs=[Job.of(view, now) for view in page], next=more)
 
@@ -94,7 +93,7 @@ async def show(
     while view == first and view.status in RUNNING and asyncio.get_running_loop().time() + POLL_S <= until:
         await asyncio.sleep(POLL_S)
         view = await own_job(resources, caller.caller_id, job_id)
-    return Job.of(view, datetime.now(UTC))
+    return Job.of(view, resources.store.clock.now())
 
 
 async def cancel(job_id: UUID, caller: Caller, resources: Opened) -> Job:
@@ -103,7 +102,7 @@ async def cancel(job_id: UUID, caller: Caller, resources: Opened) -> Job:
     if view.status not in RUNNING and view.status != "cancelled":
         raise Conflict("job_ended", f"the job has already ended: {view.status}")
     await tell(resources, JobCancelRequested(job_id=job_id, caller_id=caller.caller_id))
-    return Job.of(await own_job(resources, caller.caller_id, job_id), datetime.now(UTC))
+    return Job.of(await own_job(resources, caller.caller_id, job_id), resources.store.clock.now())
 
 
 class Replay(BaseModel):
@@ -133,7 +132,7 @@ async def replay(job_id: UUID, caller: Caller, resources: Opened, body: Replay |
         raise Conflict("nothing_failed", "no document of this job has failed")
     payload = JobReplayRequested(job_id=job_id, caller_id=caller.caller_id, **dict(body or Replay()))
     await tell(resources, payload)
-    return Job.of(await own_job(resources, caller.caller_id, job_id), datetime.now(UTC))
+    return Job.of(await own_job(resources, caller.caller_id, job_id), resources.store.clock.now())
 
 
 async def own_job(resources: Resources, caller_id: str, job_id: UUID) -> reads.JobView:
@@ -146,5 +145,5 @@ async def own_job(resources: Resources, caller_id: str, job_id: UUID) -> reads.J
 
 async def tell(resources: Resources, payload: Payload) -> None:
     """The orchestrator knows it when this returns."""
-    event = to_event(payload, source="/gateway", cause=None, time=datetime.now(UTC))
+    event = to_event(payload, source="/gateway", cause=None, time=resources.store.clock.now())
     await resources.functions.send("orchestrator", event)

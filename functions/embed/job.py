@@ -16,7 +16,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.stages import DocumentEmbedded
 from shared.embeddings.answer import Model
 from shared.publish.sink import OpenSink
-from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, outages_are_ours, run_stage
+from shared.runtime.worker_desk import Saturated, WorkerDesk, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment
 from shared.store.claims import EmbedClaim, claim_embed
 from shared.store.index import IndexedChunk, swap_chunks
@@ -66,14 +66,14 @@ class Desk:
         """Builds the vector indexes that became worth it."""
         for corpus in self.corpora:
             if not stop.is_set():
-                await ensure_index(self.worker.store, corpus, now(), self.settings.index_threshold)
+                await ensure_index(self.worker.store, corpus, self.worker.now(), self.settings.index_threshold)
 
     async def _claim(self, limit: int) -> list[EmbedClaim]:
         settings = self.settings
         nothing_in_hand = limit == settings.documents
         lease_s = settings.drain.lease_s
         return await claim_embed(
-            self.worker.store, limit, settings.claim_tokens, lease_s, now(), suspects=nothing_in_hand
+            self.worker.store, limit, settings.claim_tokens, lease_s, self.worker.now(), suspects=nothing_in_hand
         )
 
     async def _embed(self, claim: EmbedClaim) -> Payload | None:
@@ -90,7 +90,7 @@ class Desk:
             for n, ((piece, span), vector) in enumerate(zip(slices, vectors, strict=True))
         ]
         with outages_are_ours():
-            if not await swap_chunks(self.worker.store, claim, indexed, now()):
+            if not await swap_chunks(self.worker.store, claim, indexed, self.worker.now()):
                 return None
         self.corpora.add(claim.corpus_id)
         return DocumentEmbedded(

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from functions.orchestrator.deleting import Deleter
@@ -137,12 +137,13 @@ async def _open(
         AsyncExitStack() as stack,
         await Store.open(settings.database_url, pool_size=settings.pool_size) as store,
     ):
-        marker = Marker(lambda ids: mark_published(store, ids, _now()))
+        now = store.clock.now
+        marker = Marker(lambda ids: mark_published(store, ids, now()))
         try:
             tidier = Tidier(store, objects, settings.object_keep)
-            deleter = Deleter(store, objects, STRAGGLE_LEASES * settings.lease_s, _now)
+            deleter = Deleter(store, objects, STRAGGLE_LEASES * settings.lease_s, now)
             hooks = WebhookSigner.from_secret(settings.signing_key)
-            sender = WebhookSender(store, settings.webhook_guard, hooks, _now, stack)
+            sender = WebhookSender(store, settings.webhook_guard, hooks, now, stack)
             yield Desk(
                 store=store,
                 objects=objects,
@@ -154,15 +155,11 @@ async def _open(
                 signer=signer,
                 defaults=settings.defaults,
                 policy=settings.policy,
-                clock=_now,
+                clock=now,
             )
         finally:
             await marker.close()
             await sink.close()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 main = as_http_function(build)

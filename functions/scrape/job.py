@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from ssl import SSLContext
 
@@ -26,7 +27,7 @@ from shared.contracts.jobs import SitemapOptions
 from shared.contracts.payload import Payload
 from shared.outbound.network import open_client
 from shared.publish.sink import OpenSink
-from shared.runtime.worker_desk import Saturated, WorkerDesk, now, open_worker_desk, outages_are_ours, run_stage
+from shared.runtime.worker_desk import Saturated, WorkerDesk, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment
 from shared.store.claims import ScrapeClaim, claim_scrape
 from shared.workqueue.drain import DrainReport
@@ -55,13 +56,13 @@ def tls() -> SSLContext:
 
 @asynccontextmanager
 async def open_scraper(
-    settings: FetchSettings, parser_path: str, pace: Pace, shelf: StoreShelf
+    settings: FetchSettings, parser_path: str, pace: Pace, shelf: StoreShelf, clock: Callable[[], datetime]
 ) -> AsyncIterator[Scraper]:
     parser = Parser(parser_path)
     async with open_client(settings.guard, tls=tls(), user_agent=settings.user_agent) as client:
         fetcher = Fetcher(client)
         try:
-            yield Scraper(fetcher, Robots(fetcher, settings.agent, shelf, now), parser, pace, now)
+            yield Scraper(fetcher, Robots(fetcher, settings.agent, shelf, clock), parser, pace, clock)
         finally:
             parser.close()
 
@@ -73,8 +74,9 @@ async def open_desk(settings: JobSettings, sink: OpenSink, parser_path: str) -> 
         open_worker_desk("scraping", SOURCE, settings.drain, sink) as worker,
         open_moments(settings.wake.redis_url) as moments,
     ):
-        pace = PlannedPace(worker.store, moments, settings.fetch.domain_delay_s, now)
-        async with open_scraper(settings.fetch, parser_path, pace, StoreShelf(worker.store)) as scraper:
+        pace = PlannedPace(worker.store, moments, settings.fetch.domain_delay_s, worker.now)
+        shelf = StoreShelf(worker.store)
+        async with open_scraper(settings.fetch, parser_path, pace, shelf, worker.now) as scraper:
             yield Desk(worker, scraper, settings.concurrency)
 
 
@@ -92,7 +94,7 @@ class Desk:
     async def _claim(self, limit: int) -> list[ScrapeClaim]:
         nothing_in_hand = limit == self.concurrency
         lease_s = self.worker.settings.lease_s
-        return await claim_scrape(self.worker.store, limit, lease_s, now(), suspects=nothing_in_hand)
+        return await claim_scrape(self.worker.store, limit, lease_s, self.worker.now(), suspects=nothing_in_hand)
 
     async def _work(self, claim: ScrapeClaim) -> Payload | None:
         with outages_are_ours():

@@ -16,17 +16,21 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-# A key lives exactly as long as the domain must be left alone; Redis's own clock decides, the same for everybody.
+# A key lives exactly as long as the domain must be left alone; Redis's own clock decides, the same for everybody. It
+# holds that time, too: a key with more left than it was given is of before that clock was set back, and counts no more.
 # $1 milliseconds until the next request. Answers the milliseconds to wait; 0 took the moment.
 TAKE = """
 local left = redis.call('PTTL', KEYS[1])
-if left >= 0 then return math.max(1, left) end
-redis.call('SET', KEYS[1], '', 'PX', ARGV[1])
+if left >= 0 and left <= (tonumber(redis.call('GET', KEYS[1])) or left) then return math.max(1, left) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[1])
 return 0
 """
 # $1 milliseconds. A shorter hold never ends a longer one.
 HOLD = """
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], '', 'PX', ARGV[1]) end
+local left = redis.call('PTTL', KEYS[1])
+if left < tonumber(ARGV[1]) or left > (tonumber(redis.call('GET', KEYS[1])) or left) then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[1])
+end
 """
 # Claims go by another clock than Redis, and sooner than the request: so much is waited for in place.
 NEAR_S = 0.25

@@ -38,6 +38,18 @@ class Permission:
     crawl_delay_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What this process goes by from `since` to `until`; a clock that was set back to long before knows nothing."""
+
+    rules: Rules
+    since: datetime
+    until: datetime
+
+    def holds(self, now: datetime) -> bool:
+        return self.since - UNANSWERED < now < self.until
+
+
 class Shelf(Protocol):
     """Where copies are kept for all workers."""
 
@@ -63,7 +75,7 @@ class Robots:
         self.agent = agent
         self._shelf = shelf
         self._clock = clock
-        self._known: dict[str, tuple[Rules, datetime]] = {}
+        self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[Rules]] = {}
 
     async def check(self, url: str) -> Permission:
@@ -87,15 +99,15 @@ class Robots:
     async def knows(self, url: str) -> bool:
         """False when `check` would send a request of its own."""
         site, now = origin(url), self._clock()
-        if site in self._asking or (site in self._known and self._known[site][1] > now):
+        if site in self._asking or (site in self._known and self._known[site].holds(now)):
             return True
         kept = await self._shelf.get(site)
-        return kept is not None and _until(kept) > now
+        return kept is not None and _is_fresh(kept, now)
 
     async def _rules(self, site: str) -> Rules:
         known = self._known.get(site)
-        if known is not None and known[1] > self._clock():
-            return known[0]
+        if known is not None and known.holds(self._clock()):
+            return known.rules
         task = self._asking.get(site)
         if task is None:
             task = asyncio.create_task(self._ask(site), name=f"robots {site}")
@@ -108,7 +120,7 @@ class Robots:
         kept = await self._shelf.get(site)
         now = self._clock()
         copy = kept
-        if kept is None or _until(kept) <= now:
+        if kept is None or not _is_fresh(kept, now):
             copy = await self._fetch(site)
             if _answered(copy) or kept is None:
                 await self._shelf.put(site, copy)
@@ -120,7 +132,7 @@ class Robots:
     def _remember(self, site: str, rules: Rules, until: datetime) -> Rules:
         if len(self._known) >= REMEMBERED_SITES:
             del self._known[next(iter(self._known))]
-        self._known[site] = (rules, until)
+        self._known[site] = _Known(rules, self._clock(), until)
         return rules
 
     async def _fetch(self, site: str) -> Copy:
@@ -160,6 +172,11 @@ def _answered(copy: Copy) -> bool:
 
 def _until(copy: Copy) -> datetime:
     return copy.fetched_at + (FRESH if _answered(copy) else UNANSWERED)
+
+
+def _is_fresh(copy: Copy, now: datetime) -> bool:
+    """One from the future is not: it would stay fresh until the clock comes there again."""
+    return copy.fetched_at - UNANSWERED < now < _until(copy)
 
 
 def _rules(copy: Copy, agent: str) -> Rules:

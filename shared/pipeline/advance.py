@@ -169,8 +169,11 @@ def _expire(document: DocumentView, now: datetime, policy: Policy) -> Decision:
         return Ignored("lease_held")
     if document.reported:
         return _lose_result(document, now, policy)
-    deaths = document.deaths + 1
     stage = _STAGE_OF[document.state]
+    if now - document.lease_until > timedelta(seconds=policy.unwatched_s):
+        failure = Failure(stage, "interrupted", "lease_expired", "nobody was there to see whether the worker lived")
+        return replace(_again(document, now), failure=failure)
+    deaths = document.deaths + 1
     if deaths >= policy.max_deaths:
         message = f"{deaths} workers died while this document was in their hands"
         end = replace(_end(document, State.FAILED, now), token=document.token + 1, deaths=deaths)

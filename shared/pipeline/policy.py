@@ -15,6 +15,8 @@ class Policy:
     max_nudges: int = 12
     nudge_base_s: float = 30.0
     nudge_cap_s: float = 600.0
+    # A lease that ran out longer ago was watched by nobody: the platform was away, or its clock was set forward.
+    unwatched_s: float = 600.0
 
     @classmethod
     def of(cls, max_attempts: int, lease_s: float) -> "Policy":

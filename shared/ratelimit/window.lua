@@ -26,6 +26,12 @@ local function entry(index)
 end
 
 local last, last_spent, sum = entry(-1)
+-- Nothing is spent a window from now, unless the clock was set back since: then the window begins anew.
+if last and last > at + window then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], at, '+inf')
+  last, last_spent, sum = nil, 0, 0
+end
 local active = 0
 if capacity > 0 then
   if last ~= at then

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, TypeVar
 
 from shared.contracts.envelope import to_event
@@ -50,10 +50,6 @@ def run_stage(env: Environment, wake: WakeSettings, slot: int, work: Work) -> No
     run_wake_up(Waker.of(wake), slot, lambda stop, saturated: work(open_sink(sink, signer, PATIENT), stop, saturated))
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 @contextmanager
 def outages_are_ours() -> Iterator[None]:
     """A page has no part in what our own database and object store do: it is given back, and waits free of charge."""
@@ -87,6 +83,10 @@ class WorkerDesk:
     objects: ObjectStore
     sink: OpenSink
 
+    def now(self) -> datetime:
+        """The platform's time."""
+        return self.store.clock.now()
+
     async def drain(
         self,
         claim: Callable[[int], Awaitable[Sequence[C]]],
@@ -101,9 +101,9 @@ class WorkerDesk:
             claim=claim,
             work=work,
             publish=self._publish,
-            renew=lambda claims: renew(self.store, claims, settings.lease_s, now()),
+            renew=lambda claims: renew(self.store, claims, settings.lease_s, self.now()),
             release=self.give_back,
-            reported=lambda claims: report(self.store, claims, now(), settings.policy),
+            reported=lambda claims: report(self.store, claims, self.now(), settings.policy),
             concurrency=concurrency,
             lease_s=settings.lease_s,
             stop=stop,
@@ -115,17 +115,17 @@ class WorkerDesk:
 
     async def give_back(self, claims: Sequence[Claim], wait_s: float | None, *, fetch_url: str | None = None) -> None:
         """Free of charge; `wait_s` keeps others from claiming them at once."""
-        not_before = None if wait_s is None else now() + timedelta(seconds=wait_s)
-        await release(self.store, claims, now(), not_before=not_before, fetch_url=fetch_url)
+        now = self.now()
+        not_before = None if wait_s is None else now + timedelta(seconds=wait_s)
+        await release(self.store, claims, now, not_before=not_before, fetch_url=fetch_url)
 
     async def sweep(self) -> None:
         """Sets going what is overdue, for whoever it belongs to."""
-        swept = await sweep(self.store, now(), self.settings.policy, every_s=SWEEP_EVERY_S)
-        await relay(swept.events, self.sink, lambda ids: mark_published(self.store, ids, now()))
+        swept = await sweep(self.store, self.now(), self.settings.policy, every_s=SWEEP_EVERY_S)
+        await relay(swept.events, self.sink, lambda ids: mark_published(self.store, ids, self.now()))
 
     async def _publish(self, payload: Payload, claim: TracedClaim) -> None:
         """The same claim's result has the same id, however often it is sent."""
         event_id = derived_id(str(claim.document_id), self.source, payload.event_type, str(claim.token))
-        await self.sink.publish(
-            to_event(payload, source=self.source, cause=None, time=now(), id=event_id, traceparent=claim.traceparent)
-        )
+        traced = {"id": event_id, "traceparent": claim.traceparent}
+        await self.sink.publish(to_event(payload, source=self.source, cause=None, time=self.now(), **traced))

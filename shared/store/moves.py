@@ -78,7 +78,7 @@ async def _beside(connection: "Connection", step: Step, now: datetime) -> None:
     if step.learns_chunker is not None:
         await connection.execute(_SQL["learn_chunker"], row["corpus_id"], step.learns_chunker)
     if Effect.REFRESH_PAGE in move.effects:
-        await connection.execute(_SQL["refresh_page"], row["id"])
+        await connection.execute(_SQL["refresh_page"], row["id"], now)
     if Effect.DISTRUST_PAGE in move.effects:
         await connection.execute(load("verify")["distrust_page"], row["id"])
         await connection.execute(load("verify")["reopen_job"], row["job_id"])

@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from shared.errors import Unavailable
+from shared.store.clock import Clock
+from shared.store.queries import load
 
 if TYPE_CHECKING:
     import asyncpg
@@ -16,13 +18,19 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = "asyncpg.Record"
 
+_WHAT_TIME: Final = load("clock")["what_time"]
+
 
 class Store:
-    """Owns the pool. `async with await Store.open(dsn) as store:`, or `open` and `close`."""
+    """Owns the pool. `async with await Store.open(dsn) as store:`, or `open` and `close`.
 
-    def __init__(self, pool: "Pool", connection: "Connection | None" = None) -> None:
+    `clock` is what those who write and those who judge moments in the database go by.
+    """
+
+    def __init__(self, pool: "Pool", connection: "Connection | None" = None, clock: Clock | None = None) -> None:
         self.pool = pool
         self.connection = connection
+        self.clock = clock or Clock()
 
     @classmethod
     async def open(cls, dsn: str, *, pool_size: int = 4, timeout_s: float = 30.0) -> "Store":
@@ -39,17 +47,19 @@ class Store:
                 statement_cache_size=0 if pgbouncer else 200,
                 reset=_nothing_to_reset,
             )
-        return cls(pool)
+            opened = cls(pool)
+            await opened._ask_time(pool)
+        return opened
 
     async def fetch(self, sql: str, *values: object) -> "list[asyncpg.Record]":
         """One statement, a transaction of its own."""
         with translated():
-            return await (self.connection or self.pool).fetch(sql, *values)
+            return await (await self._door()).fetch(sql, *values)
 
     async def fetch_row(self, sql: str, *values: object) -> "asyncpg.Record | None":
         """Its first row."""
         with translated():
-            return await (self.connection or self.pool).fetchrow(sql, *values)
+            return await (await self._door()).fetchrow(sql, *values)
 
     @asynccontextmanager
     async def pinned(self) -> "AsyncIterator[Store]":
@@ -59,7 +69,8 @@ class Store:
             return
         with translated():
             async with self.pool.acquire() as connection:
-                yield Store(self.pool, connection)
+                await self._ask_time(connection)
+                yield Store(self.pool, connection, self.clock)
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":
@@ -69,6 +80,23 @@ class Store:
             with translated():
                 async with pinned.connection.transaction():
                     yield pinned.connection
+
+    async def _door(self) -> "Pool | Connection":
+        if self.connection is not None:
+            return self.connection
+        await self._ask_time(self.pool)
+        return self.pool
+
+    async def _ask_time(self, door: "Pool | Connection") -> None:
+        asked_at = self.clock.asking()
+        if asked_at is None:
+            return
+        try:
+            said = await door.fetchval(_WHAT_TIME)
+        except BaseException:
+            self.clock.unheard()
+            raise
+        self.clock.heard(said, asked_at)
 
     async def close(self) -> None:
         await self.pool.close()

@@ -7,13 +7,14 @@ from typing import Final
 from shared.contracts.stages import EmbedRequested, ScrapeRequested
 from shared.events.event import CloudEvent
 from shared.pipeline.policy import PATIENT, Policy
+from shared.store import set_back
 from shared.store.housekeeping import fold_corpora, fold_tallies, trim
 from shared.store.jobs import end_job
 from shared.store.nudges import expire, nudge
 from shared.store.outbox import take_overdue
 from shared.store.outgoing import emitted
 from shared.store.queries import load
-from shared.store.store import Store
+from shared.store.store import Row, Store
 
 _SQL: Final = load("sweep")
 _WAKE: Final = {"scrape": ScrapeRequested, "embed": EmbedRequested}
@@ -37,8 +38,11 @@ async def sweep(store: Store, now: datetime, policy: Policy = PATIENT, *, every_
     Any number of sweepers may run at once: each step is a compare-and-swap, or skips what another one holds.
     """
     async with store.pinned() as pinned:
-        if not await take_turn(pinned, "sweep", every_s, now):
+        turn = await _turn(pinned, "sweep", every_s, now)
+        if turn is None:
             return Swept()
+        if turn["set_back"]:
+            await set_back.follow(pinned, now, policy)
         return await _sweep(pinned, now, policy)
 
 
@@ -52,6 +56,7 @@ async def _sweep(store: Store, now: datetime, policy: Policy) -> Swept:
     if await take_turn(store, "trim", _TRIM_EVERY_S, now):
         await fold_corpora(store)
         await trim(store, now)
+        await set_back.follow_up(store, now, policy)
     return Swept(expired, len(nudged), len(ended), [*relayed, *nudged, *ended, *woken])
 
 
@@ -63,7 +68,11 @@ async def overdue(store: Store, now: datetime) -> bool:
 
 async def take_turn(store: Store, what: str, every_s: float, now: datetime) -> bool:
     """True for one caller every `every_s`."""
-    return bool(await store.fetch(_SQL["take_turn"], what, now, now - timedelta(seconds=every_s)))
+    return await _turn(store, what, every_s, now) is not None
+
+
+async def _turn(store: Store, what: str, every_s: float, now: datetime) -> "Row | None":
+    return await store.fetch_row(_SQL["take_turn"], what, now, now - timedelta(seconds=every_s))
 
 
 async def _end_jobs(store: Store, now: datetime) -> list[CloudEvent]:

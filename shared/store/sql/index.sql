@@ -15,12 +15,12 @@ WITH doc AS MATERIALIZED (
     SELECT $3, d.corpus_id, d.url, d.id, coalesce(d.scraped->>'final_url', d.url), d.text_key, d.text_sha256,
         d.scraped->>'etag', d.scraped->>'last_modified', d.chunker, d.chunk_max_tokens, d.chunk_overlap_tokens,
         d.model, d.scraped->>'title', d.scraped->>'author', d.scraped->>'date', d.scraped->>'language',
-        d.scraped->>'content_type', d.chunks, d.tokens, coalesce((d.scraped->>'fetched_at')::timestamptz, $4), $4
+        d.scraped->>'content_type', d.chunks, d.tokens, least((d.scraped->>'fetched_at')::timestamptz, $4), $4
     FROM doc d
     WHERE NOT EXISTS (
         SELECT 1 FROM withdrawals w
         WHERE w.corpus_id = d.corpus_id AND w.url = d.url
-        AND w.withdrawn_at >= coalesce((d.scraped->>'fetched_at')::timestamptz, $4)
+        AND w.withdrawn_at >= least((d.scraped->>'fetched_at')::timestamptz, $4)
     )
     ON CONFLICT (corpus_id, url) DO UPDATE SET
         document_id = excluded.document_id, final_url = excluded.final_url, text_key = excluded.text_key,

@@ -1,8 +1,9 @@
 -- name: take_turn
--- A turn whose last taker's clock was far ahead is taken too.
+-- $1 what, $2 now, $3 when it must have been taken last. One that was taken at a moment far ahead is taken too: the clock
+-- was set back since, as any turn may tell.
 UPDATE turns SET taken_at = $2
 WHERE what = $1 AND (taken_at <= $3 OR taken_at > $2::timestamptz + interval '1 minute')
-RETURNING true;
+RETURNING EXISTS (SELECT 1 FROM turns t WHERE t.taken_at > $2 + interval '1 minute') AS set_back;
 
 -- name: expired
 SELECT id FROM documents WHERE lease_until <= $1 ORDER BY lease_until LIMIT $2;

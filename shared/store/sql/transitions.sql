@@ -65,13 +65,13 @@ SELECT EXISTS (SELECT 1 FROM moved) AS moved, EXISTS (SELECT 1 FROM woken) AS wo
 UPDATE domains SET next_at = $2 WHERE domain = $1 AND next_at < $2;
 
 -- name: refresh_page
--- The content that search sees was seen again by this document. A 304 need not repeat the validators.
+-- $1 document, $2 now. The content that search sees was seen again by this document. A 304 need not repeat the validators.
 UPDATE pages p
 SET etag = coalesce(d.scraped->>'etag', p.etag), last_modified = coalesce(d.scraped->>'last_modified', p.last_modified),
-    fetched_at = (d.scraped->>'fetched_at')::timestamptz
+    fetched_at = least((d.scraped->>'fetched_at')::timestamptz, $2)
 FROM documents d
 WHERE d.id = $1 AND p.corpus_id = d.corpus_id AND p.url = d.url
-AND p.fetched_at <= (d.scraped->>'fetched_at')::timestamptz;
+AND p.fetched_at <= least((d.scraped->>'fetched_at')::timestamptz, $2);
 
 -- name: withdraw
 -- $1 corpus, $2 URL, $3 when its page was seen to ask for it (null: $4, now). What was fetched later may be shown.

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from redis.asyncio import Redis
+
 from functions.scrape.moments import open_moments
 from tests.local_http import closed_port
 
@@ -66,6 +68,17 @@ async def test_a_hold_is_kept_by_all_and_never_shortened(redis_url: str) -> None
         await moments.hold("d.example", 60)
         await moments.hold("d.example", 1)
         assert 50 < await others.take("d.example", 1) <= 60
+
+
+async def test_a_clock_that_was_set_back_keeps_no_domain_closed(redis_url: str) -> None:
+    """Then a key has more left than it was given: here by an hour."""
+    async with open_moments(redis_url) as moments, Redis.from_url(redis_url) as redis:
+        assert await moments.take("d.example", 1.0) == 0
+        await redis.pexpire("sluice:pace:d.example", 3_600_000)
+        assert await moments.take("d.example", 1.0) == 0
+        await redis.pexpire("sluice:pace:d.example", 3_600_000)
+        await moments.hold("d.example", 60)
+        assert 50 < await moments.take("d.example", 1) <= 60
 
 
 async def test_who_wants_no_delay_asks_nobody() -> None:

@@ -170,6 +170,14 @@ def test_an_expired_lease_is_a_death_and_the_third_is_the_last() -> None:
     assert (end.state, end.failure.code, end.failure.stage) == (State.FAILED, "worker_died", "embedding")
 
 
+def test_a_lease_that_ran_out_while_nobody_looked_is_nobodys_death() -> None:
+    """The platform was away, or its clock was set forward: that says nothing of the worker."""
+    move = moved(advance(replace(EMBEDDING, deaths=2), LeaseExpired(), LATER + timedelta(hours=3)))
+    assert (move.state, move.token, move.deaths, move.lease_until) == (State.EMBEDDING, 8, 2, None)
+    assert move.failure is not None
+    assert (move.failure.kind, move.failure.code) == ("interrupted", "lease_expired")
+
+
 def test_a_lost_result_is_no_death_but_must_not_go_on_for_ever() -> None:
     sent = moved(advance(SCRAPING, Reported(7), NOW))
     assert (sent.state, sent.token, sent.reported) == (State.SCRAPING, 7, True)

@@ -160,7 +160,7 @@ class OneDocument(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Workers that only die, a chunk function that never answers: sweeps alone bring it to an end."""
         for _ in range(40):
-            self.now += timedelta(seconds=700)
+            self.now += timedelta(seconds=400)
             self.take(LeaseExpired())
             self.take(Nudged())
             self.take(Claimed(self.now + LEASE))

@@ -155,6 +155,18 @@ async def test_many_callers_leave_one_request_to_each(world: World) -> None:
     assert (await refused(enforcer, CallerContext("caller-9"))).verdict.limit == 1
 
 
+async def test_a_clock_that_was_set_back_refuses_nobody_until_it_is_there_again(world: World) -> None:
+    enforcer = world.enforcer(FairShareStrategy(4))
+    await allowed(enforcer, BOB)
+    await allowed(enforcer, ALICE, 2)
+    await refused(enforcer, ALICE)
+    world.clock.now -= 3600
+    verdict = await allowed(enforcer, ALICE)
+    assert (verdict.active, verdict.limit, verdict.remaining) == (1, 4, 3), "Bob's call lies ahead, and counts no more"
+    world.clock.now += WINDOW_S + 2 * SLICE_S
+    assert (await allowed(enforcer, ALICE)).remaining == 3
+
+
 async def test_the_strictest_counts(world: World) -> None:
     both = CompositeStrategy((MembershipTierStrategy({"standard": 5, "gold": 50}), FairShareStrategy(20)))
     enforcer = world.enforcer(both)

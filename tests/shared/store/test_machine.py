@@ -206,10 +206,10 @@ class OneJob(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever was lost: sweeps and workers that die bring every document to an end."""
-        for _ in range(40):
+        for _ in range(60):
             if all(view.state not in UNFINISHED for view in self.views().values()):
                 break
-            self.world.after(700)
+            self.world.after(LEASE_S + 40)
             self.run(self.world.sweep())
             self.run(self.world.scrape())
             self.run(self.world.embed())
