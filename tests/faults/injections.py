@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import psutil
 import redis.asyncio
 
+from shared.store.clock import BELIEVED_S
 from tests.faults.scene import LEASE_S, Scene
 from tests.faults.storage import Mode
 from tests.faults.watch import AWAY
@@ -92,14 +93,30 @@ async def disk_full(scene: Scene) -> None:
             await scene.platform.rows(statement)
         await asyncio.sleep(TROUBLE_S)
     finally:
-        await eventually_async(lambda: _freed(scene), 30)
+        await _done(scene, "DROP FUNCTION IF EXISTS disk_is_full CASCADE")
 
 
-async def _freed(scene: Scene) -> bool:
-    with suppress(*AWAY):
-        await scene.platform.rows("DROP FUNCTION IF EXISTS disk_is_full CASCADE")
-        return True
-    return False
+def clock(by: str) -> Injection:
+    """The platform's clock is set, and set right again once every process has heard of it."""
+
+    async def inject(scene: Scene) -> None:
+        await _done(scene, _TIME.format(f"now() + interval '{by}'"))
+        try:
+            await asyncio.sleep(BELIEVED_S + TROUBLE_S)
+        finally:
+            await _done(scene, _TIME.format("now()"))
+
+    return inject
+
+
+async def _done(scene: Scene, statement: str) -> None:
+    async def done() -> bool:
+        with suppress(*AWAY):
+            await scene.platform.rows(statement)
+            return True
+        return False
+
+    await eventually_async(done, 30)
 
 
 def broker(*, lost: float = 0.0, doubled: float = 0.0, delay_s: float = 0.0) -> Injection:
@@ -161,6 +178,8 @@ ALL: Final[dict[str, Injection]] = {
     "restart postgres": postgres_restarted,
     "cut all connections": connections_cut,
     "fill the disk": disk_full,
+    "set the clock forward": clock("2 hours"),
+    "set the clock back": clock("-2 hours"),
     "lose a third of the events": broker(lost=0.33),
     "double half of the events": broker(doubled=0.5),
     "delay and reorder events": broker(delay_s=3.0, doubled=0.1),
@@ -178,6 +197,7 @@ ALL: Final[dict[str, Injection]] = {
     "SIGTERM the emulator": everything(signal.SIGTERM),
 }
 
+_TIME = "CREATE OR REPLACE FUNCTION platform_time() RETURNS timestamptz LANGUAGE sql STABLE AS $$SELECT {}$$"
 _FULL = """
 CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file: No space left on device'; END $$"""

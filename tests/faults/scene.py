@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from tests.faults.storage import Storage, storage
@@ -41,7 +41,7 @@ class Moods:
 
 @dataclass
 class Scene:
-    """`urls` are those of the pages that never change; `log` tells what was done, in order."""
+    """`urls` are those of the pages that never change."""
 
     platform: Platform
     site: Web
@@ -51,7 +51,6 @@ class Scene:
     moods: Moods
     random: Random
     urls: list[str]
-    log: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """An S3 that can be in trouble: a real one's answers, refused, slowed or cut short on their way."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ async def storage() -> AsyncIterator[tuple[Storage, dict[str, str]]]:
     """And the settings of a platform that keeps its objects there."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # else every request, of hundreds a second
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
