@@ -4,7 +4,6 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final
 
 from observe import metrics
@@ -65,7 +64,7 @@ class Platform:
 
     async def _postgres(self) -> None:
         _forget(*_FROM_POSTGRES)
-        _show(await standing(self._store, datetime.now(UTC)))
+        _show(await standing(self._store, self._store.clock.now()))
 
     async def _redis(self) -> None:
         _forget(_QUEUES)

@@ -1,6 +1,6 @@
 """What became of a URL or a document, for whoever does not know its job: where it is, and why."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -91,7 +91,7 @@ async def show(document_id: UUID, caller: Caller, resources: Opened) -> Whereabo
     if row is None:
         raise NotFound("document_not_found", "there is no such document, or it is not yours")
     failures = await reads.list_failures(resources.store, caller.caller_id, document_id)
-    now = datetime.now(UTC)
+    now = resources.store.clock.now()
     job = await reads.get_job(resources.store, caller.caller_id, row.job_id)
     eta_s = progress_of(job, now).eta_s if job else None
     why = explain(Facts(row, failures, eta_s, now))
