@@ -1,27 +1,14 @@
 """What was done here, for whoever did it; for everybody to see with the scope `admin`."""
 
-import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 
+from gateway.parameters import Moment, Whole
 from gateway.resources import Caller, Opened
 from shared.store.audit import AuditFilter, list_audit
-
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$", re.IGNORECASE)
-
-
-def _moment(text: object) -> object:
-    """RFC 3339, as the schema says; pydantic alone would also take a number of seconds."""
-    if not isinstance(text, str) or not _RFC_3339.match(text):
-        raise ValueError("must be a date and time with a zone, as 2026-01-31T12:00:00Z")
-    try:
-        return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except OverflowError as exc:
-        raise ValueError("is out of range") from exc
-
 
 Text = Annotated[str | None, Query(max_length=200)]
 
@@ -54,9 +41,9 @@ async def audit(
     ] = None,
     subject: Text = None,
     request_id: Text = None,
-    since: Annotated[datetime | None, BeforeValidator(_moment)] = None,
-    after: Annotated[int | None, Query(ge=0, le=2**62)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    since: Moment | None = None,
+    after: Annotated[Whole | None, Query(ge=0, le=2**62)] = None,
+    limit: Annotated[Whole, Query(ge=1, le=1000)] = 100,
 ) -> AuditPage:
     """The newest entries that match; with `after`, the first ones after that."""
     whose = caller_id if "admin" in caller.scopes else caller.caller_id

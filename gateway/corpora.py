@@ -11,7 +11,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from gateway import cursors
-from gateway.jobs import Cursor, Limit, tell
+from gateway.jobs import tell
+from gateway.parameters import Cursor, Limit
 from gateway.resources import Caller, Opened, Resources
 from shared.contracts.jobs import CorpusDeleteRequested
 from shared.errors import NotFound, Unavailable

@@ -8,7 +8,8 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from gateway import cursors
-from gateway.jobs import Cursor, Limit, own_job
+from gateway.jobs import own_job
+from gateway.parameters import Cursor, Limit
 from gateway.resources import Caller, Opened
 from gateway.views import DocumentState
 from shared.errors import NotFound

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gateway import cursors
 from gateway.corpora import Name
-from gateway.jobs import Cursor, Limit
+from gateway.parameters import Cursor, Limit
 from gateway.resources import Caller, Opened, Resources
 from shared.auth.context import CallerContext
 from shared.errors import InvalidInput, NotFound

@@ -5,10 +5,11 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 from fastapi import Header, Query, Response
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway import cursors
 from gateway.accepting import accept, answer, fingerprint, read
+from gateway.parameters import Cursor, Limit, Moment
 from gateway.resources import Caller, Opened, Resources
 from gateway.submission import Submission
 from gateway.views import Accepted, Job, JobPage
@@ -25,16 +26,6 @@ RUNNING = frozenset({"accepted", "running"})
 POLL_S = 0.25
 
 
-def _spelled_out(value: object) -> object:
-    """pydantic would take a bare number for seconds since 1970."""
-    if isinstance(value, str) and value.replace(".", "", 1).lstrip("+-").isdecimal():
-        raise ValueError("give a date and a time with its zone, as 2026-02-03T10:15:00Z")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_spelled_out)]
-Limit = Annotated[int, Query(ge=1, le=500, description="how many at most")]
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=200, description="the same key and body are the same job; another body is refused"),

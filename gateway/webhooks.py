@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from gateway import cursors
-from gateway.jobs import Cursor, Limit, tell
+from gateway.jobs import tell
+from gateway.parameters import Cursor, Limit
 from gateway.resources import Caller, Opened, Resources
 from shared.contracts.jobs import WebhookRedeliveryRequested
 from shared.errors import NotFound

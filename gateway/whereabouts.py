@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel
 
 from gateway.documents import DocumentDetail, Failure
+from gateway.parameters import Whole
 from gateway.progress import progress_of
 from gateway.resources import Caller, Opened
 from gateway.views import DocumentState
@@ -65,7 +66,7 @@ async def of_url(
     caller: Caller,
     resources: Opened,
     url: Annotated[str, Query(min_length=1, max_length=LONGEST_URL, description="as it was handed in, or alike")],
-    limit: Annotated[int, Query(ge=1, le=100, description="how many at most")] = 20,
+    limit: Annotated[Whole, Query(ge=1, le=100, description="how many at most")] = 20,
 ) -> SeenDocuments:
     """The caller's documents of a URL, whichever job they belong to."""
     found = await documents_of_url(resources.store, caller.caller_id, normalise(url), limit=limit)

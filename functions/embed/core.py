@@ -70,6 +70,8 @@ def requested_texts(body: Json) -> list[tuple[str, int]]:
     """What a direct call asks for, with a guess at its tokens. Raises `InvalidInput`, which never repeats the texts."""
     if not isinstance(body, dict):
         raise InvalidInput("body_invalid", 'send {"texts": ["…"]}')
+    if "text" in body and "texts" in body:
+        raise InvalidInput("texts_invalid", "send text or texts, not both", field="texts")
     field = "text" if "text" in body else "texts"
     given = [body["text"]] if field == "text" else body.get("texts")
     if not isinstance(given, list) or not 0 < len(given) <= MAX_TEXTS:

@@ -1,6 +1,7 @@
 """What the gateway remembers, and who may read it."""
 
 import httpx
+import pytest
 
 from gateway.app import table
 from tests.gateway.conftest import ALICE, BOB, World
@@ -68,6 +69,13 @@ async def test_since_is_a_moment_and_nothing_else(world: World) -> None:
     for text in ("0.5", "2026-01-31", "2026-01-31T12:00:00", "0001-01-01T00:00:00+23:59", "yesterday"):
         answer = await world.client.get(AUDIT, params={"since": text})
         assert (answer.status_code, answer.json()["field"]) == (422, "since"), text
+
+
+@pytest.mark.parametrize("text", ["0.0", "1_0", " 1", "1e2", "one", ""])
+async def test_a_number_is_whole_and_in_digits(world: World, text: str) -> None:
+    for route, name in ((AUDIT, "after"), (AUDIT, "limit"), (JOBS, "limit")):
+        answer = await world.client.get(route, params={name: text})
+        assert (answer.status_code, answer.json()["field"]) == (422, name), route
 
 
 async def test_what_is_done_to_jobs_and_corpora_is_remembered_by_its_name(world: World) -> None:

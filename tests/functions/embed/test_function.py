@@ -99,6 +99,7 @@ async def test_without_redis_the_broker_is_asked_to_try_again(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "body",
     [None, [], {}, {"texts": []}, {"texts": "a"}, {"texts": ["a", " "]}, {"texts": [1]}, {"text": None},
+     {"text": "a", "texts": ["a"]}, {"text": "a", "texts": 5},
      {"texts": ["a"] * (MAX_TEXTS + 1)}],
 )  # fmt: skip
 def test_what_is_no_request_is_refused(body: Json) -> None:
