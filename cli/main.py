@@ -17,6 +17,7 @@ COMMANDS = {
     "status": "say what is running, and whether it is ready",
     "ingest": "fetch pages, or those of a sitemap, and make them searchable",
     "search": "ask what was indexed",
+    "why": "where a page is, what it waits for, and what comes next",
     "jobs": "list jobs, show one with its pages, call it off, or send what failed again",
     "corpora": "list corpora with what they hold, or delete one for good",
     "export": "every chunk of a corpus as a line of JSON, with its vector",

@@ -1,0 +1,43 @@
+"""What on this machine a document depends on now, in sentences: who is to work on it, and whether they can. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from cli.fault import in_words
+from cli.text import clean, plural
+
+# Who takes a document in each of its unfinished states; of those that there are.
+WORKERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "pending": ("scrape-worker",),
+    "scraping": ("scrape-worker",),
+    "chunking": ("chunk", "orchestrator"),
+    "embedding": ("embed-worker", "inference"),
+}
+
+
+def nearby(document: Mapping[str, Any], status: Mapping[str, Any]) -> list[str]:
+    """`status` is what the emulator says of itself; nothing where it does not answer."""
+    names = WORKERS.get(document["status"], ())
+    functions = {one["name"]: one for one in status.get("functions", [])}
+    sentences = [_function(functions[name]) for name in names if name in functions]
+    return [*sentences, *_faults(names, status.get("faults", []))]
+
+
+def _function(said: Mapping[str, Any]) -> str:
+    name, all_of_them = said["name"], len(said["replicas"])
+    if said["reason"]:
+        return f"{name} has trouble: {clean(said['reason'])}."
+    if said["ready"]:
+        doing = f", with {plural(said['in_flight'], 'request')} in hand" if said["in_flight"] else ""
+        return f"{name} has {plural(said['ready'], 'replica')} at work{doing}."
+    if all_of_them:
+        return f"{name} is starting."
+    waiting = said.get("queue", {}).get("waiting", 0)
+    queued = f", and its queue holds {plural(waiting, 'wake-up')}" if waiting else ""
+    return f"{name} is at zero: it starts as soon as there is work for it{queued}."
+
+
+def _faults(names: Sequence[str], armed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for fault in armed:
+        if names and fault["function"] in (*names, "*"):
+            yield f"A fault is armed: {in_words(dict(fault))}."

@@ -1,0 +1,143 @@
+"""`sluice why`, against an honest server in place of the platform."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from cli.nearby import nearby
+from tests.cli.conftest import JOB_ID, Cli, _Aimed
+from tests.local_http import asgi, serving
+
+NEW, OLD = "7a0e2a1c-0000-4000-8000-000000000001", "7a0e2a1c-0000-4000-8000-000000000002"
+URL = "https://e.example/page"
+
+
+def function(name: str = "scrape-worker", **changed: Any) -> dict[str, Any]:
+    said = {"name": name, "replicas": [], "ready": 0, "in_flight": 0, "reason": ""}
+    return said | changed
+
+
+DOCUMENT = {
+    "document_id": NEW,
+    "job_id": JOB_ID,
+    "url": f"{URL}\x1b[31m",
+    "status": "pending",
+    "corpus": "docs",
+    "why": "It waits to be fetched,\x1b[2J since a while. " * 3,
+}
+ANSWERS: dict[str, Any] = {
+    "/api/orchestrator/documents": {
+        "documents": [{"document_id": NEW, "status": "pending"}, {"document_id": OLD, "status": "failed"}]
+    },
+    f"/api/orchestrator/documents/{NEW}": DOCUMENT,
+    f"/api/orchestrator/jobs/{JOB_ID}": {"job_id": JOB_ID},
+    "/status": {"functions": [function(reason="exit status 1")], "faults": []},
+}
+
+
+@asynccontextmanager
+async def platform(cli: Cli, answers: dict[str, Any]) -> AsyncIterator[Cli]:
+    async def answer(request: Request) -> Response:
+        found = answers.get(request.url.path)
+        if found is None:
+            problem = {"detail": "there is no such document, or it is not yours", "code": "document_not_found"}
+            return JSONResponse(problem, 404)
+        return JSONResponse(found)
+
+    data_dir = cli.folder / "data"
+    data_dir.mkdir()
+    (data_dir / "api-key").write_text("slk_for-tests\n")
+    async with serving(asgi(answer)) as url:
+        yield _Aimed(cli.folder, cli.environment, url.rpartition(":")[2])
+
+
+async def test_a_paragraph_is_told_of_the_newest_page_of_a_url(sluice: Cli) -> None:
+    async with platform(sluice, ANSWERS) as aimed:
+        said = await aimed("why", URL)
+    assert said.code == 0, said.err
+    url, *paragraph, ids, older = said.out.splitlines()
+    assert url == f"{URL} [31m"
+    assert " ".join(paragraph).startswith("It waits to be fetched, [2J since a while.")
+    assert " ".join(paragraph).endswith("scrape-worker has trouble: exit status 1.")
+    assert max(map(len, paragraph)) <= 110
+    assert ids == f"document {NEW}, job {JOB_ID}, corpus docs"
+    assert older == f"This URL has 1 older document, too; the one before: {OLD} (failed)"
+    assert "\x1b" not in said.out
+
+
+async def test_json_holds_all_facts(sluice: Cli) -> None:
+    async with platform(sluice, ANSWERS) as aimed:
+        said = (await aimed("why", NEW, "--json")).json()
+    assert said == {**DOCUMENT, "nearby": ["scrape-worker has trouble: exit status 1."], "others": []}
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "words"),
+    [
+        (OLD, 1, f"there is no document {OLD} of yours"),
+        (JOB_ID, 2, f"{JOB_ID} is a job: sluice jobs {JOB_ID} shows its pages"),
+        ("nonsense", 2, "no job's or document's id, and no URL"),
+        ("file:///etc/passwd", 2, "only http and https"),
+    ],
+)
+async def test_what_is_not_there_is_told(sluice: Cli, what: str, code: int, words: str) -> None:
+    async with platform(sluice, ANSWERS) as aimed:
+        said = await aimed("why", what)
+    assert (said.code, said.out) == (code, "")
+    assert words in said.err
+
+
+async def test_a_url_that_no_job_had_is_told(sluice: Cli) -> None:
+    async with platform(sluice, {"/api/orchestrator/documents": {"documents": []}}) as aimed:
+        said = await aimed("why", URL)
+    assert said.code == 1
+    assert f"no job of yours has ever had {URL}" in said.err
+
+
+async def test_without_a_platform_it_says_how_to_start_one(sluice: Cli) -> None:
+    said = await sluice("why", URL)
+    assert said.code == 1
+    assert "start one with `sluice up`" in said.err
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({}, "scrape-worker is at zero: it starts as soon as there is work for it."),
+        ({"queue": {"waiting": 2}}, "it starts as soon as there is work for it, and its queue holds 2 wake-ups."),
+        ({"replicas": [{}]}, "scrape-worker is starting."),
+        ({"replicas": [{}, {}], "ready": 2}, "scrape-worker has 2 replicas at work."),
+        ({"replicas": [{}], "ready": 1, "in_flight": 3}, "1 replica at work, with 3 requests in hand."),
+        ({"replicas": [{}], "reason": "OOMKilled"}, "scrape-worker has trouble: OOMKilled."),
+    ],
+)
+def test_who_is_to_work_on_it_is_told(changed: dict[str, Any], sentence: str) -> None:
+    [said] = nearby({"status": "pending"}, {"functions": [function(**changed), function("embed-worker")], "faults": []})
+    assert said.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("scraping", ["scrape-worker"]),
+        ("chunking", ["chunk", "orchestrator"]),
+        ("embedding", ["embed-worker", "inference"]),
+        ("indexed", []),
+        ("failed", []),
+    ],
+)
+def test_only_those_are_told_of_who_have_a_part_in_it(state: str, names: list[str]) -> None:
+    everybody = ("scrape-worker", "chunk", "orchestrator", "embed-worker", "inference", "gateway")
+    said = nearby({"status": state}, {"functions": [function(name) for name in everybody]})
+    assert [sentence.split()[0] for sentence in said] == names
+
+
+def test_a_fault_on_purpose_is_told() -> None:
+    fault = {"id": 1, "kind": "drop", "function": "*", "rate": 0.5, "via": "all", "hits": 1, "seen": 2, "delay_ms": 0}
+    elsewhere = fault | {"function": "search"}
+    said = nearby({"status": "chunking"}, {"functions": [], "faults": [fault, elsewhere]})
+    assert said == ["A fault is armed: 1: drop 50 % of all functions, hit 1 of 2."]
