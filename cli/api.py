@@ -35,10 +35,13 @@ class Api:
         self._port = port
         self._api_key = api_key
 
-    def get(self, path: str, query: Body | None = None, *, patience_s: float = 0.0) -> Body:
-        """`patience_s` is how long nobody at all may be listening."""
+    def get(self, path: str, query: Body | None = None, *, patience_s: float = 0.0, again: bool = True) -> Body:
+        """`patience_s` is how long nobody at all may be listening; without `again` it is asked once."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._patiently("GET", f"{path}?{urlencode(given)}" if given else path, None, patience_s)
+        target = f"{path}?{urlencode(given)}" if given else path
+        if not again:
+            return self._call("GET", target, None, str(uuid.uuid4()))
+        return self._patiently("GET", target, None, patience_s)
 
     def post(self, path: str, body: Body, *, again: bool = True) -> Body:
         """`again` says that a repetition is harmless."""

@@ -25,14 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def applied(args: argparse.Namespace, settings: EmulatorSettings) -> EmulatorSettings:
-    """Raises `CommandFailed` where the environment wants the traces elsewhere."""
-    elsewhere = os.environ.get(ENDPOINT)
-    if args.observe and elsewhere:
+def check(args: argparse.Namespace) -> None:
+    """Before anything starts. Raises `CommandFailed` where the environment wants the traces elsewhere."""
+    if args.observe and os.environ.get(ENDPOINT):
         raise CommandFailed(
             f"--observe keeps traces on this machine, and {ENDPOINT} names another place for them: choose one",
             exit_code=2,
         )
+
+
+def applied(args: argparse.Namespace, settings: EmulatorSettings) -> EmulatorSettings:
     return replace(settings, cold_start=args.cold_start, reload=args.reload, observe=args.observe)
 
 

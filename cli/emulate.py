@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     stack, manifests = sources.find(args)
     folder = (args.data_dir or Path(os.environ.get(target.DATA_DIR) or ".sluice")).resolve()
     port = args.port or target.DEFAULT_PORT
+    development.check(args)
     data_dir.make_folders(folder)
     refuse_second(folder)
     refuse_taken(port)

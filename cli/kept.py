@@ -145,7 +145,7 @@ def circumstances(args: argparse.Namespace, wanted: Asked, kept: KeptTraces | No
     aim, running = target.running_here(args)
     said = said_by(running.port) if running else {}
     observing: dict[str, Any] | None = said.get("observing")
-    document_id, created_at = _known(aim.api(), wanted) if running else (None, None)
+    document_id, created_at = _known(aim, wanted) if running else (None, None)
     trace_id = document_id or (wanted.value if wanted.kind == "id" else None)
     since_ns = kept.since_ns() if kept else None
     return Circumstances(
@@ -160,8 +160,15 @@ def circumstances(args: argparse.Namespace, wanted: Asked, kept: KeptTraces | No
     )
 
 
-def _known(api: Api, wanted: Asked) -> tuple[str | None, datetime | None]:
-    """The document's id, if it is one, and since when the platform knows it."""
+def _known(aim: target.Target, wanted: Asked) -> tuple[str | None, datetime | None]:
+    """The document's id, if it is one, and since when the platform knows it. `sluice emulate` knows of none."""
+    try:
+        return _told(aim.api(), wanted)
+    except CommandFailed:
+        return None, None
+
+
+def _told(api: Api, wanted: Asked) -> tuple[str | None, datetime | None]:
     if wanted.kind == "url":
         found = api.get(DOCUMENTS, {"url": wanted.value, "limit": 1})["documents"]
         return (found[0]["document_id"].replace("-", ""), _moment(found[0])) if found else (None, None)

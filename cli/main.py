@@ -26,6 +26,7 @@ COMMANDS = {
     "keys": "make, list, revoke and rotate API keys",
     "audit": "say who did what",
     "logs": "show what a function wrote",
+    "top": "a live table: functions, replicas, queues, rates, waits",
     "trace": "the waterfall of a page or a job: where its time went",
     "extract": "by hand: the main text of a page",
     "robots": "what a robots.txt says about URLs, and which rule says so",

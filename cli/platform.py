@@ -14,6 +14,7 @@ from cli import data_dir, foreground
 from cli.environment import ROOT, platform_environment
 from cli.failure import CommandFailed
 from cli.foreground import say
+from cli.observing import observing
 from cli.status import fetch
 from emulator import eventing
 from emulator.app import Emulator, EmulatorSettings
@@ -57,6 +58,7 @@ async def _platform(folder: Path, port: int, chosen: Chosen, report_ready: Calla
         stack.push_async_callback(_end, run)
         await _ready(emulator, run, port)
         _say_ready(folder, port, time.monotonic() - began, key_made=key_made)
+        say(observing(kept=emulator.settings.observe))
         report_ready()
         await run
 

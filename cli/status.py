@@ -10,6 +10,7 @@ from typing import Any
 
 from cli import running, target
 from cli.fault import in_words
+from cli.observing import so_far
 from cli.record import in_words as recorded
 from cli.text import clean, plural
 
@@ -50,6 +51,7 @@ def look(found: running.Running) -> dict[str, Any]:
         "recording": said.get("recording", {"recording": False}),
         "faults": said.get("faults", []),
         "notices": said.get("notices", []),
+        "observing": said.get("observing"),
         "queues": {stage: int(count) for stage, count in _WAITING.findall(metrics)},
     }
 
@@ -134,5 +136,6 @@ def _print(state: dict[str, Any]) -> None:
         print(f"  fault {in_words(fault)}")
     for notice in state["notices"]:
         print(f"  note: {clean(notice)}")
+    print(f"  {so_far(state['observing'])}")
     for stage, count in state["queues"].items():
         print(f"  waiting to {stage}: {plural(count, 'document')}")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cli import data_dir, development, running, target
 from cli.failure import CommandFailed
+from cli.observing import observing
 
 READY_FD = "SLUICE_READY_FD"
 # Longer than a platform gives itself, which then says what it waited for.
@@ -31,6 +32,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     folder = (args.data_dir or Path(os.environ.get(target.DATA_DIR) or ".sluice")).resolve()
     port = args.port or target.DEFAULT_PORT
+    development.check(args)
     data_dir.prepare(folder)
     refuse_second(folder)
     refuse_taken(port)
@@ -94,6 +96,7 @@ def _detach(folder: Path, port: int, options: list[str]) -> int:
     if not ready:
         raise CommandFailed(f"the platform did not start; the end of {log}:\n{_tail(process, log, start)}")
     print(f"ready on port {port}, pid {process.pid}; stop it with: sluice down --data-dir {folder}")
+    print(observing(kept="--observe" in options))
     process.returncode = 0  # it lives on: nobody need warn that we leave it behind
     return 0
 

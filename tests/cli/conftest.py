@@ -132,11 +132,11 @@ async def platform(cli: Cli, fake: FakePlatform) -> AsyncIterator[Cli]:
     data_dir.mkdir()
     (data_dir / "api-key").write_text("slk_for-tests\n")
     async with serving(asgi(fake)) as url:
-        yield _Aimed(cli.folder, cli.environment, url.rpartition(":")[2])
+        yield Aimed(cli.folder, cli.environment, url.rpartition(":")[2])
 
 
 @dataclass
-class _Aimed(Cli):
+class Aimed(Cli):
     port: str = ""
 
     async def start_on(self, stream: int, *arguments: str) -> asyncio.subprocess.Process:

@@ -35,6 +35,29 @@ async def test_faults_are_asked_for_shown_and_called_off(sluice: Cli) -> None:
     assert (absent.code, "Start one with" in absent.err) == (1, True)
 
 
+async def test_functions_that_send_traces_are_drawn_whatever_they_are_written_in(sluice: Cli) -> None:
+    (sluice.folder / "fn.py").write_text(TRACING)
+    stack = write_stack(sluice.folder, {"shop": {"fprocess": "python fn.py"}})
+    trace = ("trace", "0b7c51d6000040008000000000000001")
+    async with emulating(sluice, "--stack", str(stack), "--observe") as url:
+        assert (await post(f"{url}/function/shop", {}))[0] == 200
+        async with asyncio.timeout(30):
+            while (drawn := await sluice(*trace)).code:
+                pass
+        assert "traces are kept: 1 span since the start" in (await sluice("status")).out
+        assert "shop " in (await sluice("top", "--once")).out
+        assert (await sluice("trace", "f" * 32)).code == 1
+    assert "sell " in drawn.out
+    assert (await sluice(*trace)).out == drawn.out, "also after it has stopped"
+
+
+async def test_traces_go_to_one_place(sluice: Cli) -> None:
+    elsewhere = Cli(sluice.folder, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
+    for start in (("up", "--observe"), ("emulate", "--observe", "--stack", str(write_stack(sluice.folder, {})))):
+        ended = await elsewhere(*start)
+        assert (ended.code, "choose one" in ended.err) == (2, True), ended.err
+
+
 async def test_what_was_recorded_is_played_again_and_compared(sluice: Cli) -> None:
     (sluice.folder / "fn.py").write_text(ANSWERING.replace("PRICE", "10"))
     stack = write_stack(sluice.folder, {"shop": {"fprocess": "python fn.py"}})
@@ -77,6 +100,23 @@ async def test_what_was_recorded_is_played_again_and_compared(sluice: Cli) -> No
     assert (await sluice("record", "list")).out == "there is no recording\n"
 
 
+# Without an SDK: OTLP's JSON is a request like any other.
+TRACING = """
+import http.server, json, os, urllib.request
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        span = {"traceId": "0b7c51d6000040008000000000000001", "spanId": "00000000000000aa", "name": "sell",
+                "startTimeUnixNano": "1790000000000000000", "endTimeUnixNano": "1790000000500000000"}
+        body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+        to = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
+        urllib.request.urlopen(urllib.request.Request(to, body, {"Content-Type": "application/json"})).read()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
 ANSWERING = """
 import http.server, os
 

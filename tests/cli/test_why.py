@@ -1,16 +1,12 @@
 """`sluice why`, against an honest server in place of the platform."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from cli.nearby import nearby
-from tests.cli.conftest import JOB_ID, Cli, _Aimed
-from tests.local_http import asgi, serving
+from tests.cli.conftest import JOB_ID, Cli
+from tests.cli.fake import answering
 
 NEW, OLD = "7a0e2a1c-0000-4000-8000-000000000001", "7a0e2a1c-0000-4000-8000-000000000002"
 URL = "https://e.example/page"
@@ -39,24 +35,8 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-@asynccontextmanager
-async def platform(cli: Cli, answers: dict[str, Any]) -> AsyncIterator[Cli]:
-    async def answer(request: Request) -> Response:
-        found = answers.get(request.url.path)
-        if found is None:
-            problem = {"detail": "there is no such document, or it is not yours", "code": "document_not_found"}
-            return JSONResponse(problem, 404)
-        return JSONResponse(found)
-
-    data_dir = cli.folder / "data"
-    data_dir.mkdir()
-    (data_dir / "api-key").write_text("slk_for-tests\n")
-    async with serving(asgi(answer)) as url:
-        yield _Aimed(cli.folder, cli.environment, url.rpartition(":")[2])
-
-
 async def test_a_paragraph_is_told_of_the_newest_page_of_a_url(sluice: Cli) -> None:
-    async with platform(sluice, ANSWERS) as aimed:
+    async with answering(sluice, ANSWERS) as aimed:
         said = await aimed("why", URL)
     assert said.code == 0, said.err
     url, *paragraph, ids, older = said.out.splitlines()
@@ -70,7 +50,7 @@ async def test_a_paragraph_is_told_of_the_newest_page_of_a_url(sluice: Cli) -> N
 
 
 async def test_json_holds_all_facts(sluice: Cli) -> None:
-    async with platform(sluice, ANSWERS) as aimed:
+    async with answering(sluice, ANSWERS) as aimed:
         said = (await aimed("why", NEW, "--json")).json()
     assert said == {**DOCUMENT, "nearby": ["scrape-worker has trouble: exit status 1."], "others": []}
 
@@ -85,14 +65,14 @@ async def test_json_holds_all_facts(sluice: Cli) -> None:
     ],
 )
 async def test_what_is_not_there_is_told(sluice: Cli, what: str, code: int, words: str) -> None:
-    async with platform(sluice, ANSWERS) as aimed:
+    async with answering(sluice, ANSWERS) as aimed:
         said = await aimed("why", what)
     assert (said.code, said.out) == (code, "")
     assert words in said.err
 
 
 async def test_a_url_that_no_job_had_is_told(sluice: Cli) -> None:
-    async with platform(sluice, {"/api/orchestrator/documents": {"documents": []}}) as aimed:
+    async with answering(sluice, {"/api/orchestrator/documents": {"documents": []}}) as aimed:
         said = await aimed("why", URL)
     assert said.code == 1
     assert f"no job of yours has ever had {URL}" in said.err
