@@ -9,9 +9,10 @@ from functions.chunk.tokens import Chunker
 from shared.auth.context import CallerContext
 from shared.contracts.documents import ChunkList, ChunkSpan
 from shared.contracts.payload import ObjectRef
-from shared.contracts.stages import ChunkRequested, DocumentChunked, StageFailed
+from shared.contracts.stages import ChunkRequested, DocumentChunked, FailureKind, StageFailed
 from shared.errors import InvalidInput, Permanent, StageFailure, Transient
 from shared.events.event import CloudEvent, Json
+from shared.stage_measures import Work
 
 
 class Objects(Protocol):
@@ -35,19 +36,24 @@ async def chunk_requested(
     asked: ChunkRequested, resources: Resources, event: CloudEvent
 ) -> DocumentChunked | StageFailed:
     """`Unavailable` passes through: the broker asks again. Everything else is the document's fate."""
+    work = Work("chunking")
     try:
-        return await _chunk_document(asked, resources)
+        chunked = await _chunk_document(asked, resources)
     except (StageFailure, InvalidInput) as failure:
+        kind: FailureKind = "transient" if isinstance(failure, Transient) else "permanent"
+        work.failed(kind, failure.code)
         return StageFailed(
             job_id=asked.job_id,
             document_id=asked.document_id,
             token=asked.token,
             stage="chunking",
-            kind="transient" if isinstance(failure, Transient) else "permanent",
+            kind=kind,
             code=failure.code,
             message=failure.message,
             retry_after_s=failure.retry_after_s,
         )
+    work.ended("passed")
+    return chunked
 
 
 async def _chunk_document(asked: ChunkRequested, resources: Resources) -> DocumentChunked:

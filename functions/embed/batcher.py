@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from functions.embed.core import BatchLimits, Item, is_full, take_batch
+from functions.embed.measures import batch_leaves
 from functions.embed.sender import Outcome
 from shared.embeddings.answer import Model
 from shared.errors import StageFailure
@@ -53,6 +54,9 @@ class Batcher:
         wanted = [item for item in self._waiting if not item.owner[0].over]
         batch, self._waiting = take_batch(wanted, self._limits)
         if batch:
+            waited_s = asyncio.get_running_loop().time() - batch[0].owner[0].since
+            tokens = sum(item.tokens for item in batch)
+            batch_leaves(len(batch), tokens, self._limits.max_tokens, waited_s)
             task = asyncio.create_task(self._run(batch), name="embedding batch")
             self._sending.add(task)
             task.add_done_callback(self._sent)
@@ -89,6 +93,7 @@ class Document:
     def __init__(self, count: int) -> None:
         self._arrived: dict[int, array[float]] = {}
         self._count = count
+        self.since = asyncio.get_running_loop().time()
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property

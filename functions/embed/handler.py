@@ -12,6 +12,7 @@ from shared.auth.context import CallerContext
 from shared.auth.membership import Membership
 from shared.contracts.stages import EmbedRequested
 from shared.embeddings.answer import Model
+from shared.embeddings.measures import ON_DEMAND
 from shared.events.event import CloudEvent, Json
 from shared.workqueue.settings import WakeSettings
 from shared.workqueue.wake import Waker
@@ -36,7 +37,7 @@ class Desk:
 
         async with self.opening:
             if self.batcher is None:
-                self.batcher = await self.stack.enter_async_context(open_batcher(self.batches))
+                self.batcher = await self.stack.enter_async_context(open_batcher(self.batches, ON_DEMAND))
             return self.batcher
 
 

@@ -15,6 +15,7 @@ from shared.contracts.documents import ChunkList
 from shared.contracts.payload import Payload
 from shared.contracts.stages import DocumentEmbedded
 from shared.embeddings.answer import Model
+from shared.embeddings.measures import FILLING
 from shared.publish.sink import OpenSink
 from shared.runtime.worker_desk import Saturated, WorkerDesk, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment
@@ -45,7 +46,7 @@ async def open_desk(settings: JobSettings, sink: OpenSink) -> AsyncIterator["Des
     """Owns the sink from here on."""
     async with (
         open_worker_desk("embedding", SOURCE, settings.drain, sink) as worker,
-        open_batcher(settings.batches) as batcher,
+        open_batcher(settings.batches, FILLING) as batcher,
     ):
         yield Desk(settings, worker, batcher)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from functions.embed.core import Item, halves
+from functions.embed.measures import batch_pauses
 from shared.auth.breaker import CircuitBreaker
 from shared.embeddings.answer import BadAnswer, Model
 from shared.embeddings.client import EndpointDown
@@ -103,6 +104,7 @@ class Sender:
 
     async def _pause(self) -> None:
         while (left_s := self._paused_until - self._clock()) > 0:
+            batch_pauses(left_s)
             await self._sleep(left_s)
 
 

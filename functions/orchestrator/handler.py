@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from functions.orchestrator.core import read_sitemap, read_urls, undelivered
 from functions.orchestrator.deleting import Deleter
 from functions.orchestrator.hooks import WebhookSender
 from functions.orchestrator.marker import Marker
 from functions.orchestrator.tidying import Tidier
+from observe import metrics
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.jobs import CorpusDeleteRequested, JobSubmitted, WebhookRedeliveryRequested
 from shared.contracts.payload import ObjectRef, Payload
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from shared.events.signing import Signer
 
 log = logging.getLogger(__name__)
+
+_DEAD_LETTERS: Final = metrics.counter("sluice_dead_letters_received_total", "Events that a broker gave up on.")
 
 SWEEP_EVERY_S = 1.0
 TIDY_EVERY_S = 300.0
@@ -121,6 +124,7 @@ async def dead_letter(request: HttpRequest, desk: Desk) -> HttpResponse:
     await add_dead_letter(
         desk.store, event, now, destination=destination, status=int(status) if _STATUS.fullmatch(status) else None
     )
+    _DEAD_LETTERS.inc()
     failure = _failure(event)
     if failure is not None:
         cause = to_event(failure, source="/functions/orchestrator", cause=event, time=now)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from functions.orchestrator.core import Answered, outcome_of
+from observe import metrics
 from shared.errors import SluiceError
 from shared.events.codec import STRUCTURED
 from shared.events.webhooks import WebhookSigner
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     import httpx
 
 log = logging.getLogger(__name__)
+
+_DELIVERIES: Final = (
+    metrics.counter("sluice_webhook_deliveries_total", "Tries to deliver a webhook.", "outcome")
+    .expect("delivered")
+    .expect("retried")
+    .expect("failed")
+)
 
 USER_AGENT = "Sluice-Webhooks/1"
 AT_ONCE = 10
@@ -60,6 +68,7 @@ class WebhookSender:
         now = self.clock()
         outcome = outcome_of(answered, delivery.attempt, time.monotonic() - started, now, self.jitter())
         await webhooks.record(self.store, delivery, outcome, now)
+        _DELIVERIES.inc("delivered" if outcome.delivered else "retried" if outcome.next_at else "failed")
 
     async def _post(self, delivery: Delivery) -> Answered:
         import httpx  # noqa: PLC0415

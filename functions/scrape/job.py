@@ -12,11 +12,11 @@ from ssl import SSLContext
 import httpx
 
 from functions.scrape.directives import check
-from functions.scrape.fetch import Fetcher
+from functions.scrape.measures import MeasuredFetcher, MeasuredPace, MeasuredParser
 from functions.scrape.moments import open_moments
 from functions.scrape.outcome import document_scraped, sitemap_read
 from functions.scrape.pace import Pace
-from functions.scrape.parsing import Parser, living_parser
+from functions.scrape.parsing import living_parser
 from functions.scrape.robots import Robots
 from functions.scrape.scraping import Postponed, Scraper, Target
 from functions.scrape.selection import wanted
@@ -58,11 +58,12 @@ def tls() -> SSLContext:
 async def open_scraper(
     settings: FetchSettings, parser_path: str, pace: Pace, shelf: StoreShelf, clock: Callable[[], datetime]
 ) -> AsyncIterator[Scraper]:
-    parser = Parser(parser_path)
+    parser = MeasuredParser(parser_path)
     async with open_client(settings.guard, tls=tls(), user_agent=settings.user_agent) as client:
-        fetcher = Fetcher(client)
+        fetcher = MeasuredFetcher(client, "async")
         try:
-            yield Scraper(fetcher, Robots(fetcher, settings.agent, shelf, clock), parser, pace, clock)
+            robots = Robots(fetcher, settings.agent, shelf, clock)
+            yield Scraper(fetcher, robots, parser, MeasuredPace(pace, "async"), clock)
         finally:
             parser.close()
 

@@ -1,20 +1,23 @@
 """The search function: embeds the question on a lane of its own and looks for the nearest passages."""
 
 import asyncio
+import time
 from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from functions.search.core import read_request, results_of
+from functions.search.recall import RecallProbe
 from functions.search.settings import Settings
 from shared.auth.context import CallerContext
 from shared.auth.membership import Membership
 from shared.embeddings.answer import Model
 from shared.embeddings.client import EmbeddingClient
+from shared.embeddings.measures import SEARCHING
 from shared.errors import InvalidInput, NotFound, Overloaded, TooLarge
 from shared.events.event import Json
-from shared.store.search import find_corpus, search
+from shared.store.search import SECONDS, find_corpus, search
 from shared.store.store import Store
 
 # How many questions may wait for a place, for each that is being embedded.
@@ -36,6 +39,7 @@ class QueryLane:
         if self._inside >= self._most:
             raise Overloaded("search_overloaded", "too many questions wait already", retry_after_s=RETRY_AFTER_S)
         self._inside += 1
+        started = time.perf_counter()
         try:
             async with self._places:
                 [vector] = await self._client.embed([query], model)
@@ -43,6 +47,7 @@ class QueryLane:
             raise InvalidInput("query_too_long", "the question is longer than the model takes", field="query") from exc
         finally:
             self._inside -= 1
+        SECONDS.observe(time.perf_counter() - started, "read", "embed")
         return vector
 
 
@@ -53,15 +58,20 @@ class Resources:
     store: Store
     lane: QueryLane
     prefix: str
+    recall: RecallProbe
 
 
 @asynccontextmanager
 async def open_resources(settings: Settings, membership: Membership) -> AsyncIterator[Resources]:
     """Closes the membership client too."""
-    client = EmbeddingClient(settings.endpoint)
+    client = EmbeddingClient(settings.endpoint, SEARCHING)
+    SEARCHING.allows(settings.concurrency)
     try:
-        async with await Store.open(settings.database_url, pool_size=settings.pool_size, timeout_s=10) as store:
-            yield Resources(store, QueryLane(client, settings.concurrency), settings.query_prefix)
+        async with (
+            await Store.open(settings.database_url, pool_size=settings.pool_size, timeout_s=10) as store,
+            RecallProbe(store, settings.recall_sample) as recall,
+        ):
+            yield Resources(store, QueryLane(client, settings.concurrency), settings.query_prefix, recall)
     finally:
         await client.close()
         await membership.close()
@@ -74,4 +84,6 @@ async def answer(body: Json, caller: CallerContext, resources: Resources) -> Jso
     if corpus is None:
         raise NotFound("corpus_not_found", "you have no corpus of this name", field="corpus")
     vector = await resources.lane.embed(resources.prefix + request.query, Model(corpus.model, corpus.dimension))
-    return results_of(await search(resources.store, corpus, vector, request.k, request.matching))
+    hits = await search(resources.store, corpus, vector, request.k, request.matching)
+    resources.recall.offer(corpus, vector, request.matching, hits)
+    return results_of(hits)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from observe import metrics
 from shared.auth.access import DEFAULT_SCOPES
 from shared.auth.answer import MAX_BYTES, read_caller
 from shared.auth.breaker import CircuitBreaker
@@ -18,6 +19,10 @@ from shared.settings import Environment
 
 if TYPE_CHECKING:
     import httpx
+
+_LOOKUPS: Final = metrics.counter("sluice_membership_lookups_total", "API keys looked up.", "outcome")
+_REQUESTS: Final = metrics.counter("sluice_membership_requests_total", "Questions to Membership.", "outcome")
+_SECONDS: Final = metrics.histogram("sluice_membership_request_seconds", "A question to Membership.")
 
 ACCEPTED_S: Final = 60.0  # a revoked key stops everywhere within this time
 REFUSED_S: Final = 5.0
@@ -78,7 +83,9 @@ class Membership:
         hashed = key_hash(self._secret, api_key)
         caller = self._accepted.get(hashed)
         if caller is None and self._refused.get(hashed):
+            _LOOKUPS.inc("negative")
             raise _refusal()
+        _LOOKUPS.inc("miss" if caller is None else "hit")
         caller = caller or await self._ask_once(hashed, api_key, request_id)
         if caller is None:
             raise _refusal()
@@ -107,13 +114,15 @@ class Membership:
             task.exception()  # everyone who waited for it may be gone
 
     async def _ask(self, hashed: str, api_key: str, request_id: str) -> CallerContext | None:
-        asked_at = self._clock()
+        asked_at, started = self._clock(), time.perf_counter()
         try:
             caller = await self._post(api_key, request_id)
         except BaseException:
             self._breaker.failed()
+            _answered("failed", started)
             raise
         self._breaker.succeeded()
+        _answered("refused" if caller is None else "accepted", started)
         if caller is None:
             self._accepted.discard(hashed)
             self._refused.put(hashed, True, asked_at=asked_at)
@@ -144,6 +153,11 @@ class Membership:
         except (httpx.HTTPError, TimeoutError) as exc:
             raise _down() from exc
         return replace(caller, internal=caller.caller_id in self._internal.caller_ids)
+
+
+def _answered(outcome: str, started: float) -> None:
+    _REQUESTS.inc(outcome)
+    _SECONDS.observe(time.perf_counter() - started)
 
 
 async def _bounded(response: "httpx.Response") -> bytes:

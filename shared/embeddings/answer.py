@@ -7,6 +7,7 @@ import math
 import sys
 from array import array
 from dataclasses import dataclass
+from typing import Any
 
 from shared.errors import Unavailable
 
@@ -27,8 +28,16 @@ class BadAnswer(Unavailable):
         self.of_one_text = of_one_text
 
 
-def read_answer(body: bytes, *, count: int, model: Model) -> "list[array[float]]":
-    """The vectors, in the order of the texts. Base64 or lists of numbers are understood. Raises `BadAnswer`."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Vectors in the order of the texts. `tokens` as the endpoint counts them, 0 where it does not."""
+
+    vectors: "list[array[float]]"
+    tokens: int
+
+
+def read_answer(body: bytes, *, count: int, model: Model) -> Answer:
+    """Base64 or lists of numbers are understood. Raises `BadAnswer`."""
     try:
         answer = json.loads(body)
         items, named = answer["data"], answer.get("model", model.name)
@@ -40,7 +49,14 @@ def read_answer(body: bytes, *, count: int, model: Model) -> "list[array[float]]
     if len(items) != count or by_index.keys() != set(range(count)):
         message = f"the endpoint answered {len(items)} vectors for {count} texts, or numbered them wrongly"
         raise BadAnswer("embedding_wrong_count", message, of_one_text=True)
-    return [_checked(_vector(by_index[index]), model.dimension) for index in range(count)]
+    vectors = [_checked(_vector(by_index[index]), model.dimension) for index in range(count)]
+    return Answer(vectors, _tokens(answer))
+
+
+def _tokens(answer: dict[str, Any]) -> int:
+    usage = answer.get("usage")
+    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return tokens if type(tokens) is int and 0 <= tokens < 2**31 else 0
 
 
 def _short(model: object) -> str:

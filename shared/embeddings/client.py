@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from shared.embeddings.answer import Model, read_answer
+from shared.embeddings.measures import Purpose
 from shared.errors import InvalidInput, Overloaded, SluiceError, TooLarge, Unavailable
 from shared.settings import Environment
 
@@ -53,8 +54,9 @@ class EndpointDown(Unavailable):
 class EmbeddingClient:
     """Retries nothing by itself: whoever calls knows what else is waiting."""
 
-    def __init__(self, settings: EndpointSettings) -> None:
+    def __init__(self, settings: EndpointSettings, purpose: Purpose) -> None:
         self._settings = settings
+        self._purpose = purpose
         self._openai: AsyncOpenAI | None = None
 
     async def embed(self, texts: Sequence[str], model: Model) -> "list[array[float]]":
@@ -63,6 +65,10 @@ class EmbeddingClient:
         Raises `TooLarge` (fewer or shorter texts may pass), `InvalidInput` (one of these texts will not), `Overloaded`
         (with the wait that was asked for), `EndpointDown`, and `Unavailable` for what may be the fault of one text.
         """
+        with self._purpose.request():
+            return await self._ask(texts, model)
+
+    async def _ask(self, texts: Sequence[str], model: Model) -> "list[array[float]]":
         from openai import APIError  # noqa: PLC0415
 
         try:
@@ -71,7 +77,9 @@ class EmbeddingClient:
             )
         except APIError as exc:
             raise _in_our_words(exc) from exc
-        return read_answer(raw.http_response.content, count=len(texts), model=model)
+        answer = read_answer(raw.http_response.content, count=len(texts), model=model)
+        self._purpose.embedded(answer.tokens)
+        return answer.vectors
 
     async def close(self) -> None:
         if self._openai is not None:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from observe import metrics
 from shared.errors import InvalidInput, SluiceError, Unavailable
 from shared.events.codec import decode, encode_binary
 from shared.events.event import CloudEvent
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     import aiohttp
 
 log = logging.getLogger(__name__)
+
+_PUBLISHED: Final = (
+    metrics.counter(
+        "sluice_published_events_total", "Events handed to the broker, or to the functions directly.", "outcome"
+    )
+    .expect("sent")
+    .expect("unavailable")
+    .expect("refused")
+)
 
 # What Knative's dispatcher retries; other 4xx mean that the event itself is refused.
 RETRYABLE = frozenset({404, 408, 409, 429})
@@ -36,6 +46,18 @@ class Poster:
 
     async def post(self, url: str, event: CloudEvent) -> CloudEvent | None:
         """The receiver's reply event, if any. Raises `Unavailable` after the last try, `InvalidInput` on a refusal."""
+        try:
+            reply = await self._persist(url, event)
+        except Unavailable:
+            _PUBLISHED.inc("unavailable")
+            raise
+        except InvalidInput:
+            _PUBLISHED.inc("refused")
+            raise
+        _PUBLISHED.inc("sent")
+        return reply
+
+    async def _persist(self, url: str, event: CloudEvent) -> CloudEvent | None:
         headers, body = encode_binary(event)
         headers = [*headers, ("prefer", "reply")]
         for delay_s in self._delays:

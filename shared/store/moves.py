@@ -9,6 +9,7 @@ from shared.contracts.stages import EmbedRequested
 from shared.events.event import CloudEvent, Json
 from shared.pipeline.decision import Effect, Move
 from shared.pipeline.states import UNFINISHED, State
+from shared.store import measures
 from shared.store.outbox import columns, due_at
 from shared.store.outgoing import announce, chunk_request, emitted
 from shared.store.queries import load
@@ -49,6 +50,7 @@ async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] |
                 await _beside(connection, step, now)
     if done is None or not done["moved"]:
         return None
+    measures.moved(step.row, step.move, now)
     wake_up = [emitted(EmbedRequested(reason="advanced"), step.cause, now)] if done["woken"] else []
     return announced + _chunk_requests(step, now) + wake_up
 

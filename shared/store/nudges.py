@@ -10,6 +10,7 @@ from shared.pipeline.advance import advance
 from shared.pipeline.decision import Move
 from shared.pipeline.facts import LeaseExpired, Nudged
 from shared.pipeline.policy import Policy
+from shared.store import measures
 from shared.store.moves import Step, perform
 from shared.store.queries import load
 from shared.store.store import Store
@@ -44,5 +45,6 @@ async def _move_each(
             continue
         events = await perform(store, Step(row, decision), now)
         if events is not None:
+            measures.timed_out(decision, fact)
             moved.append(events)
     return moved

@@ -7,7 +7,7 @@ from typing import Final
 from shared.contracts.stages import EmbedRequested, ScrapeRequested
 from shared.events.event import CloudEvent
 from shared.pipeline.policy import PATIENT, Policy
-from shared.store import set_back
+from shared.store import measures, set_back
 from shared.store.housekeeping import fold_corpora, fold_tallies, trim
 from shared.store.jobs import end_job
 from shared.store.nudges import expire, nudge
@@ -41,6 +41,7 @@ async def sweep(store: Store, now: datetime, policy: Policy = PATIENT, *, every_
         turn = await _turn(pinned, "sweep", every_s, now)
         if turn is None:
             return Swept()
+        measures.swept()
         if turn["set_back"]:
             await set_back.follow(pinned, now, policy)
         return await _sweep(pinned, now, policy)

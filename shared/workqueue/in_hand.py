@@ -10,6 +10,7 @@ from uuid import UUID
 from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage, StageFailed
 from shared.errors import Interrupted, SluiceError, Transient
+from shared.stage_measures import Work, documents_in_hand
 
 log = logging.getLogger(__name__)
 
@@ -71,17 +72,27 @@ class InHand(Generic[C]):
     def start(self, claim: C) -> None:
         task = asyncio.create_task(self._one(claim), name=f"document-{claim.document_id}")
         self.active[task] = claim
-        task.add_done_callback(self.active.pop)
+        task.add_done_callback(self._settled)
+        documents_in_hand(self._stage, len(self.active))
         self.report.claimed += 1
 
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        del self.active[task]
+        documents_in_hand(self._stage, len(self.active))
+
     async def _one(self, claim: C) -> None:
+        work = Work(self._stage)
         try:
             payload = await self._work(claim)
         except Interrupted as exc:
+            work.failed("interrupted", exc.code)
             await self._give_back([claim], exc.retry_after_s)
         except Exception as exc:
-            await self._deliver(self._failure(claim, exc), claim)
+            failure = self._failure(claim, exc)
+            work.failed(failure.kind, failure.code)
+            await self._deliver(failure, claim)
         else:
+            work.ended("passed" if payload is not None else "postponed")
             if payload is not None:
                 await self._deliver(payload, claim)
 

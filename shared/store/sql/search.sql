@@ -10,6 +10,10 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
     set_config('hnsw.iterative_scan', 'strict_order', true),
     set_config('hnsw.ef_search', $1, true);
 
+-- name: patience
+-- $1 milliseconds, for one transaction
+SELECT set_config('statement_timeout', $1, true);
+
 -- name: nearest
 -- `vector(1)` stands for the corpus's dimension: a type modifier cannot be a parameter.
 SELECT p.url, p.title, c.text, c.ordinal, c.start_at, c.end_at,

@@ -14,6 +14,7 @@ from functions.embed.sender import Policy, Sender
 from shared.auth.breaker import CircuitBreaker
 from shared.embeddings.answer import Model
 from shared.embeddings.client import EmbeddingClient, EndpointSettings
+from shared.embeddings.measures import FILLING
 from shared.errors import Interrupted, Permanent, StageFailure, Transient
 from tests.fakes.embeddings import FakeEmbeddings, vector_of
 from tests.local_http import closed_port, until
@@ -55,7 +56,7 @@ async def lane_to(
     url: str, limits: BatchLimits = ROOMY, *, failures: int = 5, timeout_s: float = 5
 ) -> AsyncIterator[Lane]:
     clock = Clock()
-    client = EmbeddingClient(EndpointSettings(url, timeout_s))
+    client = EmbeddingClient(EndpointSettings(url, timeout_s), FILLING)
     breaker = CircuitBreaker("embedding", clock=clock, failures=failures)
     sender = Sender(client, breaker, Policy(), clock=clock, sleep=clock.sleep)
     try:

@@ -19,13 +19,13 @@ def body(*embeddings: object, model: str = "small") -> bytes:
 
 
 def test_base64_and_lists_are_the_same_vector() -> None:
-    [first, second] = read_answer(body(packed(0.5, -1, 2), [0.5, -1, 2]), count=2, model=MODEL)
+    [first, second] = read_answer(body(packed(0.5, -1, 2), [0.5, -1, 2]), count=2, model=MODEL).vectors
     assert first == second == array("f", [0.5, -1, 2])
 
 
 def test_the_index_counts_and_not_the_order() -> None:
     answer = {"data": [{"index": 1, "embedding": [0, 0, 2]}, {"index": 0, "embedding": [0, 0, 1]}]}
-    assert [vector[2] for vector in read_answer(json.dumps(answer).encode(), count=2, model=MODEL)] == [1, 2]
+    assert [vector[2] for vector in read_answer(json.dumps(answer).encode(), count=2, model=MODEL).vectors] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,21 @@ def test_what_was_not_asked_for_has_a_code(answer: bytes, code: str, of_one_text
     with pytest.raises(BadAnswer) as error:
         read_answer(answer, count=1, model=MODEL)
     assert (error.value.code, error.value.of_one_text) == (code, of_one_text)
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 12, "total_tokens": 12}, 12),
+        ({}, 0),
+        (None, 0),
+        ("12", 0),
+        ({"prompt_tokens": "12"}, 0),
+        ({"prompt_tokens": -1}, 0),
+        ({"prompt_tokens": 1.5}, 0),
+        ({"prompt_tokens": True}, 0),
+    ],
+)
+def test_tokens_are_what_the_endpoint_says_if_it_says_a_number(usage: object, tokens: int) -> None:
+    answer = {"data": [{"index": 0, "embedding": [0, 0, 1]}], "usage": usage}
+    assert read_answer(json.dumps(answer).encode(), count=1, model=MODEL).tokens == tokens

@@ -10,6 +10,7 @@ import pytest
 
 from shared.embeddings.answer import BadAnswer, Model
 from shared.embeddings.client import NO_KEY, EmbeddingClient, EndpointDown, EndpointSettings
+from shared.embeddings.measures import FILLING
 from shared.errors import InvalidInput, Overloaded, SluiceError, TooLarge, Unavailable
 from shared.settings import Environment
 from tests.fakes.embeddings import FakeEmbeddings, vector_of
@@ -20,7 +21,7 @@ MODEL = Model("all-MiniLM-L6-v2", 8)
 
 @asynccontextmanager
 async def client_of(base_url: str, timeout_s: float = 5) -> AsyncIterator[EmbeddingClient]:
-    client = EmbeddingClient(EndpointSettings(base_url, timeout_s, "s3cret"))
+    client = EmbeddingClient(EndpointSettings(base_url, timeout_s, "s3cret"), FILLING)
     try:
         yield client
     finally:
