@@ -33,6 +33,7 @@ from functions.embed.lane import open_batcher
 from functions.embed.settings import BatchSettings
 from shared.embeddings.answer import Model
 from shared.embeddings.client import EndpointSettings
+from shared.embeddings.measures import FILLING
 
 MODEL = Model("BAAI/bge-large-en-v1.5", 1024)
 # (processes, requests at once of each, tokens a request): the overlay's own values are the third.
@@ -140,7 +141,7 @@ async def _embed_for(settings: BatchSettings, documents: Sequence[Document], sec
     until = time.perf_counter() + seconds
     waiting, in_hand, done = itertools.cycle(documents), 0, [0, 0, 0]
     tasks: set[asyncio.Task[None]] = set()
-    async with open_batcher(settings) as batcher:
+    async with open_batcher(settings, FILLING) as batcher:
 
         async def one(document: Document, tokens: int) -> None:
             nonlocal in_hand
