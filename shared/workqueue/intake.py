@@ -1,4 +1,7 @@
-"""Decides when a worker claims more: a quarter of its places is free, and the last claim was not just short."""
+"""Decides when a worker claims more: a quarter of its places is free, and the last claim was not just short.
+
+A document that was in hand when a worker died comes alone: that says nothing of how much else is ready.
+"""
 
 import asyncio
 import logging
@@ -88,9 +91,9 @@ class Intake(Generic[C]):
         self._failures = 0
         for claim in claims:
             self._run.start(claim)
-        if len(claims) < wanted:
+        if len(claims) < wanted and not self._suspect():
             self._next_claim = self._clock() + POLL_S
-        else:
+        elif claims:
             await self._tell_saturated()
 
     def _claim_failed(self, exc: Exception) -> None:

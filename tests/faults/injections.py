@@ -10,6 +10,7 @@ import psutil
 import redis.asyncio
 
 from shared.store.clock import BELIEVED_S
+from tests.faults.recovery import family
 from tests.faults.scene import LEASE_S, Scene
 from tests.faults.storage import Mode
 from tests.faults.watch import AWAY
@@ -26,7 +27,7 @@ def signalled(number: signal.Signals, names: tuple[str, ...]) -> Injection:
 
     async def inject(scene: Scene) -> None:
         name = scene.random.choice(names)
-        for process in _family(scene, name):
+        for process in family(scene.platform, name):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
 
@@ -35,7 +36,7 @@ def signalled(number: signal.Signals, names: tuple[str, ...]) -> Injection:
 
 async def zombie(scene: Scene) -> None:
     """A worker is stopped for longer than its lease, and wakes up with what it had in hand."""
-    frozen = _family(scene, scene.random.choice(WORKERS))
+    frozen = family(scene.platform, scene.random.choice(WORKERS))
     for process in frozen:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
@@ -208,14 +209,6 @@ _DISK_FULL: Final = (
         for table in ("documents", "outbox", "chunks")
     ),
 )
-
-
-def _family(scene: Scene, name: str) -> list[psutil.Process]:
-    found = []
-    for replica in scene.platform.replicas(name):
-        with suppress(psutil.NoSuchProcess):
-            found += [replica, *replica.children(recursive=True)]
-    return found
 
 
 @asynccontextmanager

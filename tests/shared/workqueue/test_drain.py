@@ -11,6 +11,7 @@ from shared.contracts.payload import Payload
 from shared.contracts.stages import DocumentEmbedded, StageFailed
 from shared.errors import Interrupted, InvalidInput, Permanent, Transient, Unavailable
 from shared.workqueue.drain import DrainReport, drain
+from shared.workqueue.intake import POLL_S
 from tests.local_http import until
 
 
@@ -285,6 +286,26 @@ async def test_nothing_is_claimed_beside_a_document_that_killed_a_worker() -> No
     await asyncio.sleep(0.3)
     gate.set()
     assert (await running).published == 2
+
+
+async def test_documents_that_killed_a_worker_follow_each_other_at_once_and_call_others_to_help() -> None:
+    """Each comes alone, so that a claim of one does not mean that there are no more."""
+    world = World([Doc(deaths=1) for _ in range(20)])
+    told: list[int] = []
+
+    async def one(limit: int) -> Sequence[Doc]:
+        world.asked.append(limit)
+        taken, world.ready = world.ready[:1], world.ready[1:]
+        return taken
+
+    async def saturated() -> None:
+        told.append(1)
+
+    world.claim = one  # type: ignore[method-assign]
+    began = asyncio.get_running_loop().time()
+    assert (await world.drain(saturated=saturated)).published == 20
+    assert asyncio.get_running_loop().time() - began < 20 * POLL_S / 2
+    assert told == [1]
 
 
 async def test_more_than_fits_is_told_once() -> None:
