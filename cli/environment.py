@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PASSED_ON = (
     "AWS_",
     "CHUNK_",
+    "DEPLOYMENT_ENVIRONMENT",
     "EMBED_",
     "EMBEDDING_",
     "EVENT_SINK",
@@ -28,6 +29,7 @@ PASSED_ON = (
     "OBJECT_STORE_URL",
     "ORCHESTRATOR_KEY_HASH",
     "OTEL_",
+    "PYROSCOPE_SERVER_ADDRESS",
     "RATE_",
     "SCRAPE_",
     "SEARCH_",

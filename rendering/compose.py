@@ -72,6 +72,7 @@ def _service(function: Function, description: Description, *, local: bool) -> Js
     stop_s = function.resources.timeout_s + 30 if function.queue is None else 360
     service: Json = {
         "image": function.image,
+        "labels": pods.scraped(),
         "command": list(function.command),
         "env_file": [".env"],
         "environment": environment,

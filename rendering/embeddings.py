@@ -74,7 +74,10 @@ def _server(server: Server, namespace: str, callers: tuple[str, ...], model_volu
                 "selector": {"matchLabels": labels},
                 # A second GPU for the time of an update is rarely there.
                 "strategy": {"type": "Recreate"},
-                "template": {"metadata": {"labels": labels}, "spec": _pod(server, model_volume)},
+                "template": {
+                    "metadata": {"labels": labels, "annotations": pods.scraped()},
+                    "spec": _pod(server, model_volume),
+                },
             },
         },
         {

@@ -22,6 +22,8 @@ CONNECTIONS = {
     "EMBEDDING_API_BASE_URL": ("http://inference:8080/v1", "OpenAI-compatible; the H100's address in production"),
     "EMBEDDING_MODEL": ("all-MiniLM-L6-v2", "its name there; a corpus keeps the model it was made with"),
     "EMBEDDING_DIMENSION": ("384", "the length of its vectors"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ("", "where spans go: http://alloy:4318 with observe/compose.yaml; empty is off"),
+    "PYROSCOPE_SERVER_ADDRESS": ("", "where profiles go: http://alloy:4040 with observe/compose.yaml; empty is off"),
 }
 FIVE = {
     "MEMBERSHIP_URL": f"http://membership:{compose.MEMBERSHIP_PORT}",

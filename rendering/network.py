@@ -10,6 +10,8 @@ COMPONENT = "network"
 KNATIVE = ("knative-serving", "knative-eventing", "kourier-system", "istio-system", "contour-internal")
 # Where databases, object stores and endpoints listen: Postgres, PgBouncer, Redis, HTTPS, S3 on premises, embeddings.
 BACKENDS = (5432, 6432, 6379, 443, 9000, 80, 8080)
+# OTLP over gRPC and HTTP, and Pyroscope's pushes.
+TELEMETRY = (4317, 4318, 4040)
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10")
 PRIVATE_V6 = ("fc00::/7", "fe80::/10", "64:ff9b::/96")
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
@@ -25,6 +27,7 @@ def objects(description: Description) -> list[Json]:
         _policy("backends", namespace, _of_components("function", "worker", "migration"), _backends()),
         *(_policy(f"pages-{name}", namespace, _named(name), _pages()) for name in _fetchers(description)),
         _policy("metrics", namespace, _of_components("function", "worker", "inference"), _metrics()),
+        _policy("telemetry", namespace, _ours(), _telemetry()),
     ]
 
 
@@ -101,11 +104,20 @@ def _internet_v6() -> Json:
     return {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_V6)}}
 
 
+def _telemetry() -> Json:
+    """Spans and profiles, to where metrics are scraped from."""
+    ports = [_tcp(port) for port in TELEMETRY]
+    return {"policyTypes": ["Egress"], "egress": [{"to": [_monitoring()], "ports": ports}]}
+
+
 def _metrics() -> Json:
     """Prometheus, in a namespace with the label that says so; 9090 and 9091 are the queue proxy's own."""
-    monitoring = {"namespaceSelector": {"matchLabels": {"dev.sluice/monitoring": "true"}}}
     ports = [_tcp(pods.PORT), _tcp(9090), _tcp(9091)]
-    return {"policyTypes": ["Ingress"], "ingress": [{"from": [monitoring], "ports": ports}]}
+    return {"policyTypes": ["Ingress"], "ingress": [{"from": [_monitoring()], "ports": ports}]}
+
+
+def _monitoring() -> Json:
+    return {"namespaceSelector": {"matchLabels": {"dev.sluice/monitoring": "true"}}}
 
 
 def _tcp(port: int) -> Json:

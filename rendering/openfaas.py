@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from rendering import pods
 from rendering.classes import ResourceClass
 from rendering.description import Description
 from rendering.located import Json
@@ -35,11 +36,12 @@ def stays(function: Function, description: Description) -> bool:
 def _function(function: Function, description: Description, edition: Edition) -> Json:
     entry = dict(function.entry)
     entry["labels"] = {**function.labels, **_scaling(function, description, edition)}
+    entry["annotations"] = {**function.annotations, **pods.scraped()}
     if edition == "pro":
         if function.resources.node_selector:
             entry["constraints"] = [f"{key}={value}" for key, value in function.resources.node_selector.items()]
         if function.resources.tolerations:
-            entry["annotations"] = {**function.annotations, PROFILE: function.resources.name}
+            entry["annotations"] |= {PROFILE: function.resources.name}
     return entry
 
 

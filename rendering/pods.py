@@ -27,6 +27,11 @@ def own_labels(name: str, component: str) -> dict[str, str]:
     }
 
 
+def scraped() -> dict[str, str]:
+    """What Prometheus and Alloy look for on a pod, and faas-netes copies there."""
+    return {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
+
+
 def security() -> Json:
     """What the restricted Pod Security Standard asks for, and a root filesystem that nobody can write to."""
     return {

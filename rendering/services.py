@@ -29,7 +29,7 @@ def service(function: Function, namespace: str, platform: frozenset[str]) -> Jso
             "template": {
                 "metadata": {
                     "labels": pods.own_labels(function.name, COMPONENT),
-                    "annotations": autoscaling(function),
+                    "annotations": {**autoscaling(function), **pods.scraped()},
                 },
                 "spec": _revision(function, platform),
             }

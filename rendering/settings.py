@@ -9,6 +9,8 @@ from rendering.located import Json
 
 COMPONENT = "settings"
 QUERY_URL = "EMBEDDING_QUERY_API_BASE_URL"
+# Where spans and profiles go, the same for every function; empty is off.
+TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT", "PYROSCOPE_SERVER_ADDRESS")
 
 
 def connections(description: Description) -> dict[str, str]:
@@ -23,8 +25,15 @@ def connections(description: Description) -> dict[str, str]:
         "EMBEDDING_API_BASE_URL": f"http://inference.{here}/v1",
         "OBJECT_STORE_URL": "s3://sluice",
         "AWS_REGION": "eu-west-1",
+        **telemetry(description),
         **slots(description),
     }
+
+
+def telemetry(description: Description) -> dict[str, str]:
+    """As stack.yml has it: one variable of whoever renders turns it on everywhere."""
+    stack = {name: text for each in description.functions for name, text in each.environment.items()}
+    return {name: stack.get(name, "") for name in TELEMETRY}
 
 
 def slots(description: Description) -> dict[str, str]:

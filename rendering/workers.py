@@ -36,7 +36,10 @@ def deployment(function: Function, namespace: str, platform: frozenset[str]) -> 
         "spec": {
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(function, platform)},
+            "template": {
+                "metadata": {"labels": labels, "annotations": pods.scraped()},
+                "spec": _pod(function, platform),
+            },
         },
     }
 

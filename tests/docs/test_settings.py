@@ -13,7 +13,10 @@ from tests.docs.source import modules, rows, text_of
 READERS = ("text", "optional", "integer", "number", "flag", "choice", "networks", "table")
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 # Read under a name of their own, or by a library.
-OURS = re.compile(r"(SLUICE|AWS|EMBEDDING)_[A-Z_]+")
+OURS = re.compile(
+    r"(SLUICE|AWS|EMBEDDING|PYROSCOPE)_[A-Z_]+|DEPLOYMENT_ENVIRONMENT"
+    r"|OTEL_(EXPORTER_OTLP_ENDPOINT|SDK_DISABLED|TRACES_SAMPLER(_ARG)?)"
+)
 # Between our own processes, or everybody's.
 INTERNAL = {"SLUICE_PARSER_SOCKET", "SLUICE_READY_FD", "HOME"}
 

@@ -22,7 +22,7 @@ FILES = {name: yaml.safe_load((FOLDER / f"{name}.yaml").read_text()) for name in
 TOP = {"name": str, "services": dict, "secrets": dict, "volumes": dict}
 SERVICE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("image", "restart", "mem_limit", "memswap_limit", "stop_grace_period", "shm_size", "user"), str),
-    **dict.fromkeys(("environment", "build", "depends_on", "healthcheck", "logging", "ulimits"), dict),
+    **dict.fromkeys(("environment", "build", "depends_on", "healthcheck", "labels", "logging", "ulimits"), dict),
     **dict.fromkeys(
         ("command", "env_file", "volumes", "ports", "tmpfs", "cap_drop", "security_opt", "extra_hosts", "profiles"),
         list,

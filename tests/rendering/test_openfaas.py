@@ -68,7 +68,7 @@ def test_the_rendered_files_say_the_same_of_what_runs() -> None:
         assert list(functions) == list(plain)
         for name, entry in functions.items():
             changed = {key for key in entry.keys() | plain[name].keys() if entry.get(key) != plain[name].get(key)}
-            assert changed == {"labels"}, name
+            assert changed == {"labels", "annotations"}, name
 
 
 def test_the_build_context_has_what_the_dockerfile_copies(tmp_path: Path) -> None:
