@@ -1,4 +1,4 @@
-"""Serves the demo's pages on loopback, with validators, so that a second run finds them unchanged."""
+"""Serves the demo's pages, with validators, so that a second run finds them unchanged."""
 
 import argparse
 import signal
@@ -12,15 +12,13 @@ from demo.pages import ROBOTS, Page, own_site, recorded_site
 
 
 @contextmanager
-def serve(pages: Mapping[str, Page], port: int = 0) -> Iterator[str]:
+def serve(pages: Mapping[str, Page], port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """Runs the site in a thread and gives its base URL."""
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", port), _handler({**pages, "/robots.txt": Page(ROBOTS.encode(), "text/plain")})
-    )
+    server = ThreadingHTTPServer((host, port), _handler({**pages, "/robots.txt": Page(ROBOTS.encode(), "text/plain")}))
     thread = threading.Thread(target=server.serve_forever, name="demo-site", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://{host}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -50,12 +48,13 @@ def _handler(pages: Mapping[str, Page]) -> type[BaseHTTPRequestHandler]:
 
 
 def main() -> None:
-    """`python -m demo.site [--pages DIR] [--port N]`: serves until it is told to stop; prints the base URL first."""
+    """`python -m demo.site [--pages DIR] [--host ADDRESS] [--port N]`: prints its URL, serves until it is stopped."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--pages", type=Path)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    with serve(recorded_site(options.pages) if options.pages else own_site(), options.port) as url:
+    with serve(recorded_site(options.pages) if options.pages else own_site(), options.port, options.host) as url:
         print(url, flush=True)
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 

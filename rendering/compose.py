@@ -12,17 +12,17 @@ REDIS_MIB, POSTGRES_MIB, NGINX_MIB = 512, 2048, 128
 # Of the memory limit: the rest is for Redis's own buffers and its copy on write.
 REDIS_DATA_MIB = 384
 MEMBERSHIP_PORT = 8081
-# noeviction: any other policy drops work that waits, and says nothing.
+# noeviction: any other policy drops work that waits, and says nothing. The image's entry point gives up root.
 REDIS_START = (
-    f"exec redis-server --appendonly yes --maxmemory {REDIS_DATA_MIB}mb --maxmemory-policy noeviction "
-    '--requirepass "$$(cat /run/secrets/redis-password)"'
+    f"exec docker-entrypoint.sh redis-server --appendonly yes --maxmemory {REDIS_DATA_MIB}mb "
+    '--maxmemory-policy noeviction --requirepass "$$(cat /run/secrets/redis-password)"'
 )
 REDIS_CHECK = 'REDISCLI_AUTH="$$(cat /run/secrets/redis-password)" redis-cli ping | grep -q PONG'
 LOGGING = {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}
 HEALTH = ("python", "-m", "shared.runtime.healthcheck")
-TICK = ("python", "-m", "shared.runtime.tick", "--every", "60")
 DATABASE_SECRETS = ("postgres-password",)
 INFERENCE = "inference"
+BUILD_VARIABLES = ("BASE_IMAGE", "PIP_NO_INDEX", "PIP_INDEX_URL", "PIP_TRUSTED_HOST")
 
 
 def single(description: Description) -> Json:
@@ -30,8 +30,6 @@ def single(description: Description) -> Json:
     found = {**_data(published=False), "migrate": _migrate(description, local=True)}
     for function in description.functions:
         found[function.name] = _service(function, description, local=True)
-    orchestrator = description.function(description.eventing.ticked)
-    found["tick"] = _tick(orchestrator)
     found["nginx"] = _nginx()
     return _file("sluice", found, volumes=("postgres", "redis", "objects", "models"))
 
@@ -44,8 +42,6 @@ def machine(description: Description, vm: str) -> Json:
         found |= {**_data(published=True), "migrate": _migrate(description, local=False)}
     for function in ours:
         found[function.name] = _service(function, description, local=False)
-    if vm == "orchestrator":
-        found["tick"] = _tick(description.function(description.eventing.ticked))
     if vm == "gateway":
         found["nginx"] = _nginx()
     volumes = ("postgres", "redis") if vm == "orchestrator" else ("models",) if vm == "embedding" else ()
@@ -152,7 +148,8 @@ def _data(*, published: bool) -> dict[str, Json]:
         "secrets": [{"source": "postgres-password"}],
         "volumes": ["postgres:/var/lib/postgresql"],
         "shm_size": "256m",
-        "healthcheck": _health(["pg_isready", "--username", "sluice", "--dbname", "sluice"]),
+        # By TCP: while a new cluster is being set up, a server answers on the socket alone.
+        "healthcheck": _health(["pg_isready", "--host", "127.0.0.1", "--username", "sluice", "--dbname", "sluice"]),
         **ports["p"],
         **_bounds(POSTGRES_MIB, 2000),
         "stop_grace_period": "60s",
@@ -188,19 +185,6 @@ def _migrate(description: Description, *, local: bool) -> Json:
     }
 
 
-def _tick(orchestrator: Function) -> Json:
-    """What wakes the sweeper where no platform has a clock."""
-    return {
-        "image": orchestrator.image,
-        "command": list(TICK),
-        "env_file": [".env"],
-        "depends_on": _after({orchestrator.name: "service_healthy"}),
-        "healthcheck": {"disable": True},
-        **_bounds(64, 100),
-        **_common(),
-    }
-
-
 def _nginx() -> Json:
     """The edge's own files, mounted; the image's entry point fills in the template from the environment."""
     edge = "../../gateway/nginx"
@@ -216,14 +200,14 @@ def _nginx() -> Json:
         ],
         "healthcheck": _health(["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/health"]),
         "depends_on": _after({"gateway": "service_healthy"}),
-        "ulimits": {"nofile": 65535},
         **_bounds(NGINX_MIB, 1000),
         **(_common() | {"tmpfs": ["/tmp", "/etc/nginx/conf.d:uid=101,gid=101"]}),  # noqa: S108
     }
 
 
 def _build(function: Function) -> Json:
-    arguments = {"FUNCTION": function.image_of, "GIT_SHA": "${SLUICE_TAG:-latest}"}
+    # Null: from the environment where Compose runs, and what the Dockerfile says where it is not set there.
+    arguments = {"FUNCTION": function.image_of, "GIT_SHA": "${SLUICE_TAG:-latest}", **dict.fromkeys(BUILD_VARIABLES)}
     return {"context": "../..", "dockerfile": "deploy/Dockerfile", "args": arguments}
 
 

@@ -44,6 +44,9 @@ GATEWAY = (
     ("EDGE_LISTEN", "8080", "nginx's own port, inside its container"),
     ("EDGE_LOG_DIR", "/var/log/nginx", "which the image sends to standard output"),
 )
+# Where a machine's functions are told of embeddings, its tier says how they are asked for.
+EMBEDDINGS = frozenset({"EMBEDDING_API_BASE_URL", "EMBEDDING_MODEL"})
+SINGLE_TIER, FIVE_TIER = "cpu", "h100"
 SECRETS = ("SECRETS", "./secrets", "a folder with a file each, made by scripts/secrets")
 TIER = (
     ("COMPOSE_PROFILES", "cpu", "cpu: embeddings on this machine; empty: EMBEDDING_API_BASE_URL has them elsewhere"),
@@ -54,15 +57,16 @@ Line = tuple[str, str, str]
 
 def files(description: Description) -> dict[str, str]:
     """File name to content."""
-    found = {".env.example": _text("One machine: copy this file to .env.", _single(description.functions))}
+    found = {".env.example": _text("One machine: copy this file to .env.", _single(description))}
     for at, vm in enumerate(VMS):
         head = f"The {vm} machine: copy this file to .env there, beside {vm}.yaml."
         found[f"{vm}.env.example"] = _text(head, _machine(description, vm, f"10.0.0.{11 + at}"))
     return found
 
 
-def _single(functions: Sequence[Function]) -> list[Line]:
-    return [*IMAGES, SECRETS, *TIER, *GATEWAY, *_connections(functions, {}), *S3]
+def _single(description: Description) -> list[Line]:
+    embeddings = _tier(description, SINGLE_TIER)
+    return [*IMAGES, SECRETS, *TIER, *GATEWAY, *_connections(description.functions, {}), *embeddings, *S3]
 
 
 def _machine(description: Description, vm: str, address: str) -> list[Line]:
@@ -78,6 +82,8 @@ def _machine(description: Description, vm: str, address: str) -> list[Line]:
     if any(each.name == compose.INFERENCE for each in ours):
         lines += (("COMPOSE_PROFILES", "", "cpu starts an embeddings server here; empty: it is elsewhere"),)
     lines += _connections(ours, FIVE)
+    if any(EMBEDDINGS & each.environment.keys() for each in ours):
+        lines += _tier(description, FIVE_TIER)
     if any("OBJECT_STORE_URL" in each.environment for each in ours):
         lines += S3
     return lines
@@ -86,6 +92,12 @@ def _machine(description: Description, vm: str, address: str) -> list[Line]:
 def _connections(functions: Sequence[Function], instead: Mapping[str, str]) -> list[Line]:
     wanted = {name for each in functions for name in each.environment}
     return [(name, instead.get(name, value), why) for name, (value, why) in CONNECTIONS.items() if name in wanted]
+
+
+def _tier(description: Description, name: str) -> list[Line]:
+    why = f"of the tier {name} in resource-classes.yml"
+    own = {key: text for key, text in description.tiers[name].environment.items() if key not in CONNECTIONS}
+    return [(key, f'"{text}"' if " " in text else text, why) for key, text in own.items()]
 
 
 def _text(head: str, lines: Sequence[Line]) -> str:

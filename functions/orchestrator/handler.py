@@ -94,6 +94,11 @@ async def sitemap_read(payload: SitemapRead, desk: Desk, event: CloudEvent) -> A
 
 
 async def ticked(_payload: PipelineTick, desk: Desk, _event: CloudEvent) -> None:
+    await tick(desk)
+
+
+async def tick(desk: Desk) -> None:
+    """Any number may come at once: the sweep takes turns, and each delivery and deletion is taken by one."""
     swept = await sweep(desk.store, desk.clock(), desk.policy, every_s=SWEEP_EVERY_S)
     await _publish(desk, swept.events)
     await desk.webhooks.send_due()

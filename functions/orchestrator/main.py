@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from functions.orchestrator.clock import ticking
 from functions.orchestrator.deleting import Deleter
 from functions.orchestrator.handler import (
     Desk,
@@ -15,6 +16,7 @@ from functions.orchestrator.handler import (
     dead_letter,
     sitemap_read,
     submitted,
+    tick,
     ticked,
     webhook_wanted_again,
 )
@@ -57,7 +59,7 @@ STRAGGLE_LEASES = 2
 
 @dataclass(frozen=True)
 class Settings:
-    """`defaults` are for corpora that do not exist yet."""
+    """`defaults` are for corpora that do not exist yet; with `tick_s` 0 the ticks come from outside alone."""
 
     database_url: str = field(repr=False)
     pool_size: int
@@ -67,6 +69,7 @@ class Settings:
     lease_s: float
     webhook_guard: Guard
     object_keep: timedelta
+    tick_s: float
     sink: SinkSettings
     limits: Limits
     signing_key: bytes = field(repr=False)
@@ -83,6 +86,7 @@ class Settings:
             lease_s=lease_s,
             webhook_guard=Guard(env.networks("WEBHOOK_ALLOW_NETWORKS")),
             object_keep=timedelta(hours=env.number("OBJECT_KEEP_HOURS", 24.0, minimum=1.0)),
+            tick_s=env.number("TICK_SECONDS", 0.0),
             sink=SinkSettings.read(env),
             limits=Limits.read(env),
             signing_key=env.secret("event-signing-key"),
@@ -123,6 +127,7 @@ def wire(variables: Mapping[str, str]) -> Function[Desk]:
         routes={("POST", "/dead-letters"): dead_letter},
         signer=signer,
         unsigned_ok=frozenset({PipelineTick.event_type}),
+        nudged=tick,
         publish=sink,
         limits=settings.limits,
     )
@@ -144,7 +149,7 @@ async def _open(
             deleter = Deleter(store, objects, STRAGGLE_LEASES * settings.lease_s, now)
             hooks = WebhookSigner.from_secret(settings.signing_key)
             sender = WebhookSender(store, settings.webhook_guard, hooks, now, stack)
-            yield Desk(
+            desk = Desk(
                 store=store,
                 objects=objects,
                 tidier=tidier,
@@ -157,6 +162,8 @@ async def _open(
                 policy=settings.policy,
                 clock=now,
             )
+            async with ticking(settings.tick_s, partial(tick, desk)):
+                yield desk
         finally:
             await marker.close()
             await sink.close()

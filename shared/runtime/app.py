@@ -12,7 +12,7 @@ from shared.events import strict_json
 from shared.events.codec import is_event
 from shared.events.event import MAX_EVENT_BYTES
 from shared.runtime import asgi
-from shared.runtime.event_endpoint import EventEndpoint, tell
+from shared.runtime.event_endpoint import NO_CONTENT, EventEndpoint, tell
 from shared.runtime.function import Function
 from shared.runtime.gate import Gate
 from shared.runtime.http import HttpRequest, HttpResponse, json_response
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _LIVE = ("/healthz", "/_/health")
 _READY = ("/readyz", "/_/ready")
 _OPENING_TIMEOUT_S = 30.0
+# How OpenFaaS's cron connector calls a function with the annotation `topic: cron-function`.
+_CRON_TOPIC = "cron-function"
 _CLIENT_GONE = 499  # nginx's word for it, in the metrics only
 
 
@@ -77,9 +79,15 @@ class FunctionApp(Generic[R]):
     def _kind(self, request: HttpRequest) -> Kind:
         if (request.method, request.path) in self._function.routes:
             return "route"
+        if self._is_nudge(request):
+            return "nudge"
         if request.method != "POST" or not (self._function.events or self._function.invoke):
             return "none"
         return "event" if is_event(request.headers) else "invoke"
+
+    def _is_nudge(self, request: HttpRequest) -> bool:
+        asked = request.method == "POST" and request.headers.get("x-topic") == _CRON_TOPIC
+        return asked and self._function.nudged is not None and not is_event(request.headers)
 
     async def _respond(
         self, kind: Kind, request: HttpRequest, scope: asgi.Scope, receive: asgi.Receive
@@ -119,7 +127,15 @@ class FunctionApp(Generic[R]):
             return await self._events.answer(request, event, payload, await self._opened())
         if kind == "route":
             return await self._function.routes[request.method, request.path](request, await self._opened())
+        if kind == "nudge":
+            return await self._nudge(request)
         return await self._invoke(request)
+
+    async def _nudge(self, request: HttpRequest) -> HttpResponse:
+        if request.body or self._function.nudged is None:
+            raise InvalidInput("not_an_event", "a nudge carries nothing")
+        await self._function.nudged(await self._opened())
+        return NO_CONTENT
 
     async def _invoke(self, request: HttpRequest) -> HttpResponse:
         function = self._function

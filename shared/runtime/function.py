@@ -39,6 +39,8 @@ Reply: TypeAlias = Payload | Answer | None
 # A handler takes the payload of its own type, which a mapping of types cannot say: hence Any.
 EventHandler: TypeAlias = Callable[[Any, R, CloudEvent], Awaitable[Reply]]
 InvokeHandler: TypeAlias = Callable[[Json, CallerContext, R], Awaitable[Json]]
+# What a nudge sets going: it carries nothing, and says nothing.
+NudgeHandler: TypeAlias = Callable[[R], Awaitable[None]]
 RouteHandler: TypeAlias = Callable[[HttpRequest, R], Awaitable[HttpResponse]]
 
 
@@ -58,7 +60,8 @@ class Limits:
 @dataclass(frozen=True)
 class Function(Generic[R]):
     """`open` runs once, at start; readiness follows it. Routes are exact (method, path) pairs, and look after
-    themselves; `invoke_access` is what a caller needs for `invoke`."""
+    themselves; `invoke_access` is what a caller needs for `invoke`. `nudged` is what OpenFaaS's cron connector
+    sets going, which signs nothing: it must do no harm, however often it comes."""
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[R]]
@@ -66,6 +69,7 @@ class Function(Generic[R]):
     invoke: InvokeHandler[R] | None = None
     invoke_access: Access = "write"
     routes: Mapping[tuple[str, str], RouteHandler[R]] = field(default_factory=dict)
+    nudged: NudgeHandler[R] | None = None
     signer: "Signer | None" = None
     unsigned_ok: frozenset[str] = frozenset()
     membership: Authenticator | None = None

@@ -8,7 +8,7 @@ from observe.exposition import exposition
 from observe.process import started_at
 from shared.runtime.http import HttpResponse
 
-Kind: TypeAlias = Literal["event", "invoke", "route", "none"]
+Kind: TypeAlias = Literal["event", "invoke", "route", "nudge", "none"]
 
 _REQUESTS: Final = metrics.counter(
     "sluice_function_requests_total", "Requests answered.", "function", "kind", "request_mode", "status"

@@ -1,24 +1,19 @@
 """Sends the orchestrator a tick, which sets going what is overdue: for a scheduler that can only start processes.
 
-python -m shared.runtime.tick [--every SECONDS]
+python -m shared.runtime.tick
 """
 
-import argparse
 import asyncio
-import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from shared.contracts.envelope import to_event
 from shared.contracts.stages import PipelineTick
-from shared.errors import SluiceError
 from shared.publish.poster import Poster
 from shared.runtime.startup import starting
 from shared.settings import Environment
 
-log = logging.getLogger(__name__)
 ORCHESTRATOR = "orchestrator"
 SOURCE = "/tick"
 # While a function starts from zero, the platform holds the request.
@@ -34,23 +29,10 @@ async def send(url: str) -> None:
         await poster.close()
 
 
-async def repeat(url: str, every_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-    """Until it is stopped. A tick that fails is not repeated: the next one comes."""
-    while True:
-        try:
-            await send(url)
-        except SluiceError as error:
-            log.warning("tick not delivered: %s", error.message, extra={"code": error.code})
-        await sleep(every_s)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m shared.runtime.tick")
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="go on, with this pause (default: once)")
-    args = parser.parse_args(arguments)
+def main() -> int:
     with starting("tick"):
         url = Environment(os.environ).text("FUNCTION_URL_TEMPLATE").format(name=ORCHESTRATOR)
-        asyncio.run(send(url) if args.every is None else repeat(url, args.every))
+        asyncio.run(send(url))
     return 0
 
 

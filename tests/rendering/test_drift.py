@@ -160,12 +160,34 @@ def test_pages_and_scripts_that_the_docs_name_exist() -> None:
         assert [each for each in gone if each not in ("deploy/wheels", "deploy/compose/.env")] == [], page
 
 
-def test_the_workflows_call_our_scripts() -> None:
-    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
-        text = file.read_text()
-        yaml.safe_load(text)
-        for script in re.findall(r"\./(scripts/[a-z.]+)", text):
-            assert Path(ROOT / script).is_file(), (file.name, script)
+# What a step of a workflow may be beside a script of ours: it brings a tool.
+TOOLS = re.compile(r"pipx install [a-z-]+==[0-9.]+")
+# The part of the workflow syntax that we use.
+WORKFLOW = {"name", "on", "permissions", "concurrency", "jobs"}
+JOB = {"runs-on", "timeout-minutes", "env", "steps"}
+STEP = {"name", "uses", "with", "run"}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda file: file.stem)
+def test_a_step_of_a_workflow_is_a_script_of_ours(file: Path) -> None:
+    workflow = yaml.load(file.read_text(), yaml.BaseLoader)
+    assert workflow.keys() <= WORKFLOW
+    for job in workflow["jobs"].values():
+        assert JOB - {"env"} <= job.keys() <= JOB
+        for step in job["steps"]:
+            assert step.keys() <= STEP
+            assert ("uses" in step) != ("run" in step), step
+            if "uses" in step:
+                assert re.fullmatch(r"[a-z-]+/[a-z-]+@v[0-9]+", step["uses"]), step
+            else:
+                _is_ours(step["run"])
+
+
+def _is_ours(line: str) -> None:
+    words = [word for word in line.split() if not word.startswith("-") and word not in ("sudo", "bash")]
+    script = words[0].removeprefix("./")
+    ours = script.startswith(("scripts/", ".ci/")) and (ROOT / script).is_file()
+    assert ours or TOOLS.fullmatch(line), f"{line}: write a script of ours"
 
 
 def test_every_distribution_of_an_image_has_its_licence_told() -> None:

@@ -1,8 +1,5 @@
 """A tick reaches the orchestrator as an event that needs no signature."""
 
-import asyncio
-from contextlib import suppress
-
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,23 +25,6 @@ async def test_it_is_one_event_of_its_type() -> None:
     async with serving(asgi(there)) as url:
         await tick.send(url)
     assert there.types == ["dev.sluice.pipeline.tick.v1"]
-
-
-async def test_it_goes_on_after_one_that_failed() -> None:
-    there, pauses = Orchestrator(), 0
-    there.status = 400
-
-    async def pause(_seconds: float) -> None:
-        nonlocal pauses
-        pauses += 1
-        there.status = 204
-        if pauses == 3:
-            raise asyncio.CancelledError
-
-    async with serving(asgi(there)) as url:
-        with suppress(asyncio.CancelledError):
-            await tick.repeat(url, 60.0, pause)
-    assert len(there.types) == 3
 
 
 async def test_nobody_there_is_an_error_for_whoever_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
