@@ -76,7 +76,7 @@ def read(folder: Path) -> Eventing:
     """Raises `InvalidInput` with file and line."""
     found: dict[str, list[tuple[Json, Table]]] = {kind: [] for kind in _SPECS}
     for file in sorted(folder.glob("*.yaml")):
-        for table in documents(file) if file.name != HTTP_FILE else []:
+        for table in documents(file, shown=f"{folder.name}/{file.name}") if file.name != HTTP_FILE else []:
             kind = _kind(table)
             found[kind].append((_checked(table, kind), table))
     for kind in ("Broker", "PingSource"):

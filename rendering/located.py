@@ -112,24 +112,27 @@ class Table:
                 raise self.refuse(name, f"is no field here; remove it or correct its name (read so far: {known})")
 
 
-def documents(file: Path, variables: Mapping[str, str] | None = None) -> list[Table]:
-    """`${NAME:-default}` is replaced first where `variables` are given, as faas-cli does it."""
+def documents(file: Path, variables: Mapping[str, str] | None = None, *, shown: str = "") -> list[Table]:
+    """`${NAME:-default}` is replaced first where `variables` are given, as faas-cli does. Errors call it `shown`."""
+    shown = shown or file.name
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput("description_unreadable", f"{file.name}: cannot be read: {error}", field=file.name) from None
+        raise InvalidInput(
+            "description_unreadable", f"{shown}: cannot be read: {_reason(error)}", field=shown
+        ) from None
     if len(text) > _MAX_BYTES:
-        raise _refused(file.name, 1, "", f"is over {_MAX_BYTES} bytes; split it")
+        raise _refused(shown, 1, "", f"is over {_MAX_BYTES} bytes; split it")
     if variables is not None:
         text = _VARIABLE.sub(lambda found: variables.get(found[1]) or found[2] or "", text)
     try:
-        _refuse_references(text, file.name)
+        _refuse_references(text, shown)
         nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
-        raise _refused(file.name, line, "", f"is not YAML: {error.problem}") from None
-    return [Table(node, file.name) for node in nodes if node.tag != "tag:yaml.org,2002:null"]
+        raise _refused(shown, line, "", f"is not YAML: {error.problem}") from None
+    return [Table(node, shown) for node in nodes if node.tag != "tag:yaml.org,2002:null"]
 
 
 def document(file: Path, variables: Mapping[str, str] | None = None) -> Table:
@@ -138,6 +141,10 @@ def document(file: Path, variables: Mapping[str, str] | None = None) -> Table:
     if len(found) != 1:
         raise _refused(file.name, 1, "", f"has {len(found)} documents; write one")
     return found[0]
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "it fails") if isinstance(error, OSError) else "it is not UTF-8"
 
 
 def _refuse_references(text: str, file: str) -> None:

@@ -135,9 +135,11 @@ def _image_of(command: tuple[str, ...]) -> str:
 def _check_amounts(table: Table, resources: ResourceClass) -> None:
     """OpenFaaS reads the amounts here and everyone else from the class, so they must agree."""
     for field, wanted in (("limits", resources.limits), ("requests", resources.requests)):
-        if table.texts(field) != wanted:
+        given = table.texts(field)
+        if given != wanted:
             words = ", ".join(f"{name}: {amount}" for name, amount in wanted.items())
-            raise table.refuse(field, f"the class {resources.name} says otherwise; write {{{words}}}")
+            wrong = f"the class {resources.name} says otherwise" if given else "is missing"
+            raise table.refuse(field, f"{wrong}; write {field}: {{{words}}}")
 
 
 def _check_build(table: Table, function: Function) -> None:

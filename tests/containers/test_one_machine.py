@@ -1,6 +1,5 @@
 """Compose's platform on one machine, of images built as they deploy: well from nothing, does the demo's job, mends."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,14 @@ import yaml
 
 from demo.pages import own_site
 from tests.containers import building, world
-from tests.containers.engine import Engine, engine
+from tests.containers.conftest import IMAGE
+from tests.containers.engine import Engine
 from tests.containers.world import Client, Project
 from tests.local_http import closed_port
 from tests.rendering.world import ROOT, ours
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600), pytest.mark.xdist_group("containers")]
 
-IMAGE = os.environ.get("SLUICE_IMAGE") or "sluice/sluice"
 FUNCTIONS = sorted({each.image_of for each in ours().functions})
 FILE = "compose.yaml"
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose" / FILE).read_text())["services"]
@@ -32,15 +31,6 @@ find /app /opt -user 10001 | head
 MIB = 1024 * 1024
 # Whose children are ended: whoever holds a document, or brings the word that there is one.
 VICTIMS = ("scrape-worker", "orchestrator", "embed-worker")
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[Engine]:
-    """With every image: ours built now, from this tree."""
-    with engine() as found:
-        building.build_all(found, building.base_image(found), IMAGE)
-        building.provide_others(found)
-        yield found
 
 
 @dataclass(frozen=True)

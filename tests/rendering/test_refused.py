@@ -20,6 +20,13 @@ SPOILED = [
         "limits",
         "memory: 512Mi",
     ),
+    (
+        "stack.yml",
+        "    limits: {",
+        "    limit: {",
+        "gateway.limits",
+        "is missing; write limits: {memory: 512Mi, cpu: 500m}",
+    ),
     ("stack.yml", "{dev.sluice.class: edge}", "{dev.sluice.class: huge}", "labels", "there is no class huge"),
     ("stack.yml", "labels: {dev.sluice.class: edge}", "labels: {a: b}", "labels", "has no class"),
     ("stack.yml", "  chunk:\n", "  " + "c" * 64 + ":\n", "c" * 64, "at most 63"),
@@ -57,7 +64,7 @@ def test_a_slip_is_named(file: str, old: str, new: str, field: str, advice: str,
     with pytest.raises(InvalidInput) as refused:
         description.read(project, {})
     said = refused.value.message
-    place = re.match(rf"{Path(file).name if 'embed.req' not in new else 'embed.yaml'}:(\d+): ", said)
+    place = re.match(rf"{file if 'embed.req' not in new else 'triggers/embed.yaml'}:(\d+): ", said)
     assert place, said
     assert field in said
     assert advice in said
