@@ -1,7 +1,7 @@
 """A stored text in, its stored chunks out; or a text in, its chunks out, for those who call directly."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from functions.chunk.spans import Sizes, Span
@@ -13,6 +13,7 @@ from shared.contracts.stages import ChunkRequested, DocumentChunked, FailureKind
 from shared.errors import InvalidInput, Permanent, StageFailure, Transient
 from shared.events.event import CloudEvent, Json
 from shared.stage_measures import Work
+from shared.tally import SharedProcessor, Tally
 
 
 class Objects(Protocol):
@@ -30,19 +31,23 @@ class Resources:
     objects: Objects
     chunker: Chunker
     sizes: Sizes
+    processor: SharedProcessor = field(default_factory=SharedProcessor)
 
 
 async def chunk_requested(
     asked: ChunkRequested, resources: Resources, event: CloudEvent
 ) -> DocumentChunked | StageFailed:
     """`Unavailable` passes through: the broker asks again. Everything else is the document's fate."""
-    work = Work("chunking")
+    work, tally = Work("chunking"), Tally()
+    report: DocumentChunked | StageFailed
     try:
-        chunked = await _chunk_document(asked, resources)
+        with resources.processor.charge(tally):
+            report = await _chunk_document(asked, resources)
+        work.ended("passed")
     except (StageFailure, InvalidInput) as failure:
         kind: FailureKind = "transient" if isinstance(failure, Transient) else "permanent"
         work.failed(kind, failure.code)
-        return StageFailed(
+        report = StageFailed(
             job_id=asked.job_id,
             document_id=asked.document_id,
             token=asked.token,
@@ -52,8 +57,7 @@ async def chunk_requested(
             message=failure.message,
             retry_after_s=failure.retry_after_s,
         )
-    work.ended("passed")
-    return chunked
+    return report.model_copy(update={"spent": tally.spent()})
 
 
 async def _chunk_document(asked: ChunkRequested, resources: Resources) -> DocumentChunked:

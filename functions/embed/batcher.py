@@ -10,6 +10,7 @@ from functions.embed.measures import batch_leaves
 from functions.embed.sender import Outcome
 from shared.embeddings.answer import Model
 from shared.errors import StageFailure
+from shared.tally import current
 
 # How long a batch that is not full waits for more documents.
 GATHER_S = 0.02
@@ -29,8 +30,8 @@ class Batcher:
 
     async def embed(self, texts: Sequence[tuple[str, int]], model: Model) -> "list[array[float]]":
         """Vectors for (text, tokens) pairs, in order. Raises the `StageFailure` of the first text that has none."""
-        document = Document(len(texts))
-        self._waiting += [Item(text, tokens, model, (document, n)) for n, (text, tokens) in enumerate(texts)]
+        document, payer = Document(len(texts)), current()
+        self._waiting += [Item(text, tokens, model, (document, n), payer) for n, (text, tokens) in enumerate(texts)]
         self._pump()
         return await document.vectors() if texts else []
 

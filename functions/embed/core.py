@@ -8,6 +8,7 @@ from shared.contracts.documents import ChunkList, ChunkSpan
 from shared.embeddings.answer import Model
 from shared.errors import InvalidInput, Permanent
 from shared.events.event import Json
+from shared.tally import Tally
 
 T = TypeVar("T")
 
@@ -25,12 +26,13 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Item(Generic[T]):
-    """One text for one model; `owner` is whatever the caller needs to bring the vector home."""
+    """One text for one model; `owner` is whatever the caller needs to bring the vector home, `payer` counts for it."""
 
     text: str
     tokens: int
     model: Model
     owner: T
+    payer: Tally
 
 
 def take_batch(waiting: Sequence[Item[T]], limits: BatchLimits) -> tuple[list[Item[T]], list[Item[T]]]:

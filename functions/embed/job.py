@@ -11,8 +11,8 @@ from functions.embed.batcher import Batcher
 from functions.embed.core import texts_of
 from functions.embed.lane import open_batcher
 from functions.embed.settings import JobSettings
+from shared.contracts.costs import StageReport
 from shared.contracts.documents import ChunkList
-from shared.contracts.payload import Payload
 from shared.contracts.stages import DocumentEmbedded
 from shared.embeddings.answer import Model
 from shared.embeddings.measures import FILLING
@@ -77,7 +77,7 @@ class Desk:
             self.worker.store, limit, settings.claim_tokens, lease_s, self.worker.now(), suspects=nothing_in_hand
         )
 
-    async def _embed(self, claim: EmbedClaim) -> Payload | None:
+    async def _embed(self, claim: EmbedClaim) -> StageReport | None:
         """None when the claim was lost meanwhile: its new holder reports."""
         objects = self.worker.objects
         with outages_are_ours():

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from functions.embed.charges import share
 from functions.embed.core import Item, halves
 from functions.embed.measures import batch_pauses
 from shared.auth.breaker import CircuitBreaker
@@ -23,6 +24,7 @@ from shared.errors import (
     Transient,
     Unavailable,
 )
+from shared.tally import Metered, Tally
 
 T = TypeVar("T")
 Outcome: TypeAlias = "array[float] | StageFailure"
@@ -35,7 +37,7 @@ LONGEST_WAIT_S = 60.0
 
 
 class Endpoint(Protocol):
-    async def embed(self, texts: Sequence[str], model: Model) -> "list[array[float]]": ...
+    def embed(self, texts: Sequence[str], model: Model) -> "Coroutine[Any, Any, list[array[float]]]": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Sender:
         while True:
             await self._pause()
             try:
-                return await self._endpoint.embed([item.text for item in batch], batch[0].model)
+                return await self._ask(batch)
             except Overloaded as exc:
                 overloads += 1
                 wait_s = self._policy.overload_s * 2**overloads if exc.retry_after_s is None else exc.retry_after_s
@@ -101,6 +103,17 @@ class Sender:
                 if delay_s is None:
                     raise
                 await self._sleep(max(delay_s, min(exc.retry_after_s or 0.0, LONGEST_WAIT_S)))
+
+    async def _ask(self, batch: Sequence[Item[T]]) -> "list[array[float]]":
+        """What it takes is charged before anybody hears of the outcome, whatever that is."""
+        request, sent = Tally(), True
+        try:
+            return await Metered(self._endpoint.embed([item.text for item in batch], batch[0].model), request)
+        except EndpointDown as exc:
+            sent = exc.sent
+            raise
+        finally:
+            share(batch, request.cpu_s, sent=sent)
 
     async def _pause(self) -> None:
         while (left_s := self._paused_until - self._clock()) > 0:

@@ -48,6 +48,7 @@ class Deleter:
             await self._remove_objects(f"corpora/{deletion.corpus_id}/", deletion)
             await deletions.verify(self.store, deletion, self.clock())
             return
+        await deletions.settle_costs(self.store, deletion)
         await deletions.remove_index(self.store, deletion)
         while await deletions.remove_some(self.store, deletion):
             pass

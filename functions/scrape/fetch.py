@@ -11,6 +11,7 @@ import httpx
 from functions.scrape.body import MAX_BYTES, too_large
 from functions.scrape.core import REDIRECTS, Response
 from shared.errors import Permanent, StageFailure, Transient
+from shared.tally import current
 
 CONNECT_S = 10.0
 SILENCE_S = 15.0
@@ -56,9 +57,10 @@ class Fetcher:
         length = response.headers.get("content-length", "")
         if cut_at is None and length.isdecimal() and int(length) > self._limits.bytes:
             raise too_large(self._limits.bytes)
-        body = bytearray()
+        body, tally = bytearray(), current()
         async for part in response.aiter_raw():
             body += part
+            tally.fetched_bytes += len(part)
             if cut_at is not None and len(body) >= cut_at:
                 break
             if len(body) > self._limits.bytes:

@@ -8,8 +8,11 @@ from typing import Any, Literal
 from functions.scrape.core import Form
 from functions.scrape.sitemaps import Sitemap
 from shared.errors import Permanent, StageFailure, Transient
+from shared.tally import Tally
 
 LENGTHS = struct.Struct("!II")
+# Lengths of an answer's head and body, the processor seconds that it took and the bytes that the page unpacked to.
+ANSWER = struct.Struct("!IIdQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +53,31 @@ def read_page(head: bytes, body: bytes) -> Page:
     return Page(url, form, content_type, content_encoding, body, agent)
 
 
-def answer_frame(answer: Text | Sitemap) -> bytes:
-    body = json.dumps(asdict(answer), ensure_ascii=False).encode()
-    return LENGTHS.pack(0, len(body)) + body
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`head` is a failure, `body` what was read: one of them is empty."""
+
+    head: bytes
+    body: bytes
+    cpu_s: float
+    decoded_bytes: int
+
+    def fields(self) -> dict[str, Any]:
+        """Raises the failure that it carries."""
+        if self.head:
+            retryable, code, message = json.loads(self.head)
+            raise (Transient if retryable else Permanent)(code, message)
+        fields: dict[str, Any] = json.loads(self.body)
+        return fields
 
 
-def failure_frame(failure: StageFailure) -> bytes:
-    head = json.dumps([failure.retryable, failure.code, failure.message]).encode()
-    return LENGTHS.pack(len(head), 0) + head
-
-
-def read_answer(head: bytes, body: bytes) -> dict[str, Any]:
-    """The answer's fields. Raises the failure that the frame carries."""
-    if head:
-        retryable, code, message = json.loads(head)
-        raise (Transient if retryable else Permanent)(code, message)
-    fields: dict[str, Any] = json.loads(body)
-    return fields
+def answer_frame(answer: Text | Sitemap | StageFailure, tally: Tally) -> bytes:
+    head, body = b"", b""
+    if isinstance(answer, StageFailure):
+        head = json.dumps([answer.retryable, answer.code, answer.message]).encode()
+    else:
+        body = json.dumps(asdict(answer), ensure_ascii=False).encode()
+    return ANSWER.pack(len(head), len(body), tally.cpu_s, tally.decoded_bytes) + head + body
 
 
 def sitemap_of(fields: dict[str, Any]) -> Sitemap:

@@ -22,14 +22,15 @@ from functions.scrape.scraping import Postponed, Scraper, Target
 from functions.scrape.selection import wanted
 from functions.scrape.settings import FetchSettings, JobSettings
 from functions.scrape.shared_pace import PlannedPace, StoreShelf
+from shared.contracts.costs import StageReport
 from shared.contracts.documents import SitemapContent
 from shared.contracts.jobs import SitemapOptions
-from shared.contracts.payload import Payload
 from shared.outbound.network import open_client
 from shared.publish.sink import OpenSink
 from shared.runtime.worker_desk import Saturated, WorkerDesk, open_worker_desk, outages_are_ours, run_stage
 from shared.settings import Environment
 from shared.store.claims import ScrapeClaim, claim_scrape
+from shared.tally import current
 from shared.workqueue.drain import DrainReport
 
 SOURCE = "/functions/scrape"
@@ -97,11 +98,11 @@ class Desk:
         lease_s = self.worker.settings.lease_s
         return await claim_scrape(self.worker.store, limit, lease_s, self.worker.now(), suspects=nothing_in_hand)
 
-    async def _work(self, claim: ScrapeClaim) -> Payload | None:
+    async def _work(self, claim: ScrapeClaim) -> StageReport | None:
         with outages_are_ours():
             return await self._scrape(claim)
 
-    async def _scrape(self, claim: ScrapeClaim) -> Payload | None:
+    async def _scrape(self, claim: ScrapeClaim) -> StageReport | None:
         target = Target(claim.fetch_url, claim.redirects, claim.etag, claim.last_modified)
         if claim.sitemap is not None:
             return await self._list(claim, claim.sitemap, target)
@@ -114,7 +115,7 @@ class Desk:
         ref = await self.worker.objects.put(claim.corpus_id, "text", text.text.encode()) if text else None
         return document_scraped(claim, outcome, ref)
 
-    async def _list(self, claim: ScrapeClaim, options: SitemapOptions, target: Target) -> Payload | None:
+    async def _list(self, claim: ScrapeClaim, options: SitemapOptions, target: Target) -> StageReport | None:
         listed = await self.scraper.list_sitemap(target)
         if isinstance(listed, Postponed):
             await self._postpone(claim, listed)
@@ -125,4 +126,4 @@ class Desk:
 
     async def _postpone(self, claim: ScrapeClaim, postponed: Postponed) -> None:
         moved_to = postponed.url if postponed.url != claim.fetch_url else None
-        await self.worker.give_back([claim], postponed.wait_s, fetch_url=moved_to)
+        await self.worker.give_back({claim: current().spent()}, postponed.wait_s, fetch_url=moved_to)

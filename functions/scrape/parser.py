@@ -14,17 +14,19 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
 from functions.scrape import sitemaps
 from functions.scrape.body import decode, unpack
 from functions.scrape.confinement import confine
-from functions.scrape.frames import LENGTHS, Page, Text, answer_frame, failure_frame, read_page
+from functions.scrape.frames import LENGTHS, Page, Text, answer_frame, read_page
 from functions.scrape.sitemaps import Sitemap
 from functions.scrape.sniffing import check_text
 from shared.errors import Permanent, StageFailure
 from shared.parent_death import die_with
+from shared.tally import Tally, counting, current
 
 PAGE_CPU_S = 20.0
 MEMORY_BYTES = 2 * 1024 * 1024 * 1024
@@ -61,6 +63,7 @@ def read(page: Page) -> Text:
     from functions.scrape.extraction import from_html, from_text  # noqa: PLC0415
 
     body = unpack(page.body, page.content_encoding)
+    current().decoded_bytes += len(body)
     text = decode(body, page.content_type)
     check_text(body, text)
     try:
@@ -71,7 +74,9 @@ def read(page: Page) -> Text:
 
 def read_sitemap(page: Page) -> Sitemap:
     """Raises `StageFailure`."""
-    return sitemaps.parse(unpack(page.body, page.content_encoding, sitemaps.MAX_BYTES))
+    body = unpack(page.body, page.content_encoding, sitemaps.MAX_BYTES)
+    current().decoded_bytes += len(body)
+    return sitemaps.parse(body)
 
 
 def _warm_up() -> None:
@@ -123,13 +128,18 @@ def _answer(stream: BinaryIO, lengths: bytes, cpu_s: float) -> bytes:
     # The default action of both signals ends the process, wherever it is. The clock is a backstop to processor time.
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     signal.setitimer(signal.ITIMER_REAL, 3 * cpu_s)
+    tally, began = Tally(), time.process_time()
+    answer: Text | Sitemap | StageFailure
     try:
-        return answer_frame(read_sitemap(page) if page.form == "sitemap" else read(page))
+        with counting(tally):
+            answer = read_sitemap(page) if page.form == "sitemap" else read(page)
     except StageFailure as exc:
-        return failure_frame(exc)
+        answer = exc
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
+    tally.cpu_s = time.process_time() - began
+    return answer_frame(answer, tally)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from functions.scrape.frames import LENGTHS, Page, Text, page_frame, read_answer, sitemap_of
+from functions.scrape.frames import ANSWER, Answer, Page, Text, page_frame, sitemap_of
 from functions.scrape.parser import MEMORY_BYTES, PAGE_CPU_S
 from functions.scrape.sitemaps import Sitemap
 from shared.errors import Interrupted, Permanent
+from shared.tally import current
 
 PAGES_PER_CHILD = 200
 BACKLOG = 128
@@ -101,6 +102,8 @@ class Parser:
                 try:
                     return await self._ask(child, page)
                 except (OSError, EOFError, TimeoutError):
+                    # A child that dies takes its own count along. It had one processor, and so much of it at most.
+                    current().cpu_s += min(time.monotonic() - started, self._page_cpu_s)
                     if time.monotonic() - started >= self._page_cpu_s:
                         raise Permanent("extraction_timeout", "the page takes too long to read") from None
             (await self._connect()).close()
@@ -109,7 +112,7 @@ class Parser:
     async def _ask(self, child: "_Child", page: Page) -> dict[str, Any]:
         try:
             async with asyncio.timeout(4 * self._page_cpu_s):
-                head, body = await child.ask(page_frame(page))
+                answer = await child.ask(page_frame(page))
         except BaseException:
             child.close()
             raise
@@ -117,7 +120,10 @@ class Parser:
             self._idle.append(child)
         else:
             child.close()
-        return read_answer(head, body)
+        tally = current()
+        tally.cpu_s += answer.cpu_s
+        tally.decoded_bytes += answer.decoded_bytes
+        return answer.fields()
 
     async def _connect(self) -> "_Child":
         try:
@@ -138,12 +144,12 @@ class _Child:
         self._writer = writer
         self.pages = 0
 
-    async def ask(self, frame: bytes) -> tuple[bytes, bytes]:
+    async def ask(self, frame: bytes) -> Answer:
         self.pages += 1
         self._writer.write(frame)
         await self._writer.drain()
-        head_size, body_size = LENGTHS.unpack(await self._reader.readexactly(LENGTHS.size))
-        return await self._reader.readexactly(head_size), await self._reader.readexactly(body_size)
+        head, body, cpu_s, decoded_bytes = ANSWER.unpack(await self._reader.readexactly(ANSWER.size))
+        return Answer(await self._reader.readexactly(head), await self._reader.readexactly(body), cpu_s, decoded_bytes)
 
     def close(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):

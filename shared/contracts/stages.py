@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from shared.contracts.costs import StageReport
 from shared.contracts.payload import DocumentPayload, ErrorCode, ObjectRef, Payload, Sentence
 
 FailureKind = Literal["transient", "permanent", "interrupted"]
@@ -34,7 +35,7 @@ class EmbedRequested(WorkReady):
     event_type: ClassVar[str] = "dev.sluice.embed.requested.v1"
 
 
-class DocumentScraped(DocumentPayload):
+class DocumentScraped(StageReport):
     """A page was fetched and read. `text` is absent when the server said that nothing changed (HTTP 304)."""
 
     event_type: ClassVar[str] = "dev.sluice.document.scraped.v1"
@@ -53,7 +54,7 @@ class DocumentScraped(DocumentPayload):
     claimed: Claimed = True
 
 
-class SitemapRead(DocumentPayload):
+class SitemapRead(StageReport):
     """A sitemap was read. `found` refers to a `shared.contracts.documents.SitemapContent`."""
 
     event_type: ClassVar[str] = "dev.sluice.sitemap.read.v1"
@@ -74,7 +75,7 @@ class ChunkRequested(DocumentPayload):
     overlap_tokens: Annotated[int, Field(ge=0)]
 
 
-class DocumentChunked(DocumentPayload):
+class DocumentChunked(StageReport):
     """The text was split. `chunks` refers to a `shared.contracts.documents.ChunkList`."""
 
     event_type: ClassVar[str] = "dev.sluice.document.chunked.v1"
@@ -86,7 +87,7 @@ class DocumentChunked(DocumentPayload):
     claimed: Claimed = True
 
 
-class DocumentEmbedded(DocumentPayload):
+class DocumentEmbedded(StageReport):
     """The document's new chunks replaced the old ones, in one transaction, before this was sent."""
 
     event_type: ClassVar[str] = "dev.sluice.document.embedded.v1"
@@ -98,7 +99,7 @@ class DocumentEmbedded(DocumentPayload):
     claimed: Claimed = True
 
 
-class StageFailed(DocumentPayload):
+class StageFailed(StageReport):
     """A stage could not do its part for one document."""
 
     event_type: ClassVar[str] = "dev.sluice.stage.failed.v1"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # The client wants a key even where the endpoint asks for none.
 NO_KEY = "none"
+_NOT_CONNECTED = frozenset({"ConnectError", "ConnectTimeout"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,14 @@ def _optional_key(env: Environment) -> str:
 
 
 class EndpointDown(Unavailable):
-    """Nobody answers, or everybody is refused: trying with fewer texts cannot help."""
+    """Nobody answers, or everybody is refused: trying with fewer texts cannot help.
+
+    Nothing was `sent` where nobody was there to be sent it.
+    """
+
+    def __init__(self, code: str, message: str, *, sent: bool = True) -> None:
+        super().__init__(code, message)
+        self.sent = sent
 
 
 class EmbeddingClient:
@@ -102,9 +110,11 @@ def _in_our_words(exc: "APIError") -> SluiceError:
 
     if isinstance(exc, APIStatusError):
         return _refusal(exc)
+    # By name, because which HTTP library it is, is the client's own affair.
+    sent = type(exc.__cause__).__name__ not in _NOT_CONNECTED
     if isinstance(exc, APITimeoutError):
-        return EndpointDown("embedding_timeout", "the embedding endpoint did not answer in time")
-    return EndpointDown("embedding_unavailable", "the embedding endpoint cannot be reached")
+        return EndpointDown("embedding_timeout", "the embedding endpoint did not answer in time", sent=sent)
+    return EndpointDown("embedding_unavailable", "the embedding endpoint cannot be reached", sent=sent)
 
 
 def _refusal(exc: "APIStatusError") -> SluiceError:

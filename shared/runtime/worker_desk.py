@@ -2,18 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
+from shared.contracts.costs import Spent
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage
 from shared.errors import Interrupted, Unavailable
 from shared.events.ids import derived_id
 from shared.objects import ObjectStore
+from shared.pipeline.costs import cost_of_release
 from shared.publish.open import open_sink, read_signed_sink
 from shared.publish.relay import relay
 from shared.publish.sink import PATIENT, OpenSink
@@ -24,6 +26,7 @@ from shared.store.store import Store
 from shared.store.sweep import sweep
 from shared.workqueue.drain import Claim, DrainReport, drain
 from shared.workqueue.horse import run_wake_up
+from shared.workqueue.in_hand import DocumentWork
 from shared.workqueue.settings import DrainSettings, WakeSettings
 from shared.workqueue.wake import Waker
 
@@ -90,7 +93,7 @@ class WorkerDesk:
     async def drain(
         self,
         claim: Callable[[int], Awaitable[Sequence[C]]],
-        work: Callable[[C], Awaitable[Payload | None]],
+        work: DocumentWork[C],
         concurrency: int,
         stop: asyncio.Event,
         saturated: Saturated,
@@ -113,11 +116,14 @@ class WorkerDesk:
             sweep=self.sweep,
         )
 
-    async def give_back(self, claims: Sequence[Claim], wait_s: float | None, *, fetch_url: str | None = None) -> None:
-        """Free of charge; `wait_s` keeps others from claiming them at once."""
+    async def give_back(
+        self, claims: Mapping[Any, Spent], wait_s: float | None, *, fetch_url: str | None = None
+    ) -> None:
+        """Without a try being counted, but with what it took; `wait_s` keeps others from claiming them at once."""
         now = self.now()
         not_before = None if wait_s is None else now + timedelta(seconds=wait_s)
-        await release(self.store, claims, now, not_before=not_before, fetch_url=fetch_url)
+        costs = [cost_of_release(self.stage, spent) for spent in claims.values()]
+        await release(self.store, claims, now, not_before=not_before, fetch_url=fetch_url, costs=costs)
 
     async def sweep(self) -> None:
         """Sets going what is overdue, for whoever it belongs to."""

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from shared.contracts.jobs import SitemapOptions
 from shared.contracts.payload import ObjectRef
+from shared.pipeline.costs import Cost
 from shared.pipeline.domain import domain_of
 from shared.pipeline.policy import PATIENT, Policy
+from shared.store.costs import as_json
 from shared.store.queries import load
 from shared.store.store import Store
 
@@ -120,11 +122,16 @@ async def release(
     *,
     not_before: datetime | None = None,
     fetch_url: str | None = None,
+    costs: Sequence[Cost | None] | None = None,
 ) -> None:
-    """Gives claims back, free of charge. `fetch_url` sends one document on to a redirect's target."""
+    """Gives claims back, without a try being counted. `fetch_url` sends one document on to a redirect's target.
+
+    `costs` are what the work on each has taken so far.
+    """
     domain = domain_of(fetch_url) if fetch_url else None
     until = max(now, not_before or now)
-    await store.fetch(_SQL["release"], *_columns(claims), until, now, fetch_url, domain)
+    spent = [as_json(cost) for cost in costs or [None] * len(claims)]
+    await store.fetch(_SQL["release"], *_columns(claims), until, now, fetch_url, domain, spent)
 
 
 async def void_leases(store: Store, now: datetime) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from shared.contracts.jobs import CorpusDeleteRequested
 from shared.events.event import CloudEvent
 from shared.store.audit import add_audit
+from shared.store.costs import fold_costs
 from shared.store.jobs import received
 from shared.store.queries import load
 from shared.store.store import Row, Store
@@ -85,6 +86,12 @@ async def due_again(store: Store, deletion: Deletion, now: datetime) -> None:
     await store.fetch(_SQL["due_again"], deletion.id, now)
 
 
+async def settle_costs(store: Store, deletion: Deletion) -> None:
+    """Before rows go: what was spent is in their callers' sums then, and no late sum brings a row back."""
+    while await fold_costs(store, deletion.corpus_id):
+        pass
+
+
 async def remove_some(store: Store, deletion: Deletion) -> bool:
     """The next batch of rows; False when only jobs are left."""
     for kind in ("pages", "documents"):
@@ -114,6 +121,7 @@ async def finish(store: Store, deletion: Deletion, now: datetime, look_again: da
     """The corpus's own row goes last, and the audit says what went with it."""
     async with store.transaction() as connection:
         await connection.execute(_SQL["remove_corpus"], deletion.corpus_id)
+        await connection.execute(load("costs")["forget_corpus"], deletion.corpus_id)
         removed = await connection.fetchval(_SQL["finish"], deletion.id, now, look_again)
         if removed is not None:
             await add_audit(

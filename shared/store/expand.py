@@ -9,8 +9,10 @@ from uuid import UUID
 from shared.contracts.documents import SitemapContent
 from shared.contracts.stages import ScrapeRequested, SitemapRead, StageFailed
 from shared.events.event import CloudEvent
+from shared.pipeline.costs import cost_of
 from shared.pipeline.domain import domain_of
 from shared.pipeline.policy import PATIENT, Policy
+from shared.store.costs import add_cost
 from shared.store.jobs import end_job, received
 from shared.store.outbox import note_hints
 from shared.store.queries import load
@@ -71,6 +73,8 @@ async def _expand(
         sitemaps = await adding.add(_unread(content, payload, row["read"]), depth, standing["last"] + pages, most)
         if not pages and not sitemaps and standing["documents"] == 1:
             raise _NothingListedError
+        where = (payload.document_id, payload.job_id, row["corpus_id"], row["caller_id"])
+        await add_cost(connection, *where, cost_of(payload), now)
         await connection.execute(_SQL["give_way"], payload.document_id)
         dropped = len(await connection.fetch(_SQL["drop_waiting"], payload.job_id)) if full else 0
         waiting = pages + sitemaps - dropped
@@ -117,4 +121,5 @@ def _empty(payload: SitemapRead) -> StageFailed:
         kind="permanent",
         code="sitemap_empty",
         message="the sitemap lists no page that the job wants",
+        spent=payload.spent,
     )

@@ -18,6 +18,7 @@ _KEPT: Final = {
     "trim_audit": timedelta(days=90),
     "trim_removals": timedelta(days=3),
     "trim_webhooks": timedelta(days=30),
+    "trim_costs": timedelta(days=400),
 }
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shared.contracts.stages import EmbedRequested
 from shared.events.event import CloudEvent, Json
+from shared.pipeline.costs import Cost
 from shared.pipeline.decision import Effect, Move
 from shared.pipeline.states import UNFINISHED, State
 from shared.store import measures
+from shared.store.costs import as_json
 from shared.store.outbox import columns, due_at
 from shared.store.outgoing import announce, chunk_request, emitted
 from shared.store.queries import load
@@ -34,6 +36,7 @@ class Step:
     brings: dict[str, Json] = field(default_factory=dict)
     cause: CloudEvent | None = None
     learns_chunker: str | None = None
+    cost: Cost | None = None
 
 
 async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] | None:
@@ -105,6 +108,7 @@ def _arguments(step: Step, events: list[CloudEvent], now: datetime) -> tuple[Any
         *columns(events),
         due_at(now),
         "embed" if Effect.WAKE_EMBED in move.effects else None,
+        as_json(step.cost),
     )
 
 

@@ -8,6 +8,7 @@ from shared.contracts.stages import EmbedRequested, ScrapeRequested
 from shared.events.event import CloudEvent
 from shared.pipeline.policy import PATIENT, Policy
 from shared.store import measures, set_back
+from shared.store.costs import fold_costs
 from shared.store.housekeeping import fold_corpora, fold_tallies, trim
 from shared.store.jobs import end_job
 from shared.store.nudges import expire, nudge
@@ -54,6 +55,7 @@ async def _sweep(store: Store, now: datetime, policy: Policy) -> Swept:
     ended = await _end_jobs(store, now)
     woken = await _wake(store, now)
     await fold_tallies(store)
+    await fold_costs(store)
     if await take_turn(store, "trim", _TRIM_EVERY_S, now):
         await fold_corpora(store)
         await trim(store, now)

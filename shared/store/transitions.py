@@ -11,6 +11,7 @@ from shared.contracts.stages import DocumentChunked, DocumentEmbedded, DocumentS
 from shared.errors import InvalidInput
 from shared.events.event import CloudEvent, Json
 from shared.pipeline.advance import advance
+from shared.pipeline.costs import cost_of
 from shared.pipeline.decision import Ignored
 from shared.pipeline.facts import Chunked, DocumentView, Embedded, Failed, Result, Scraped
 from shared.pipeline.policy import PATIENT, Policy
@@ -73,7 +74,8 @@ async def _report(
     learns = (
         payload.chunker if isinstance(payload, DocumentChunked) and payload.chunker != row["corpus_chunker"] else None
     )
-    step = Step(row, decision, _brings(payload) | (_shown(row) if unchanged else {}), event, learns)
+    brings = _brings(payload) | (_shown(row) if unchanged else {})
+    step = Step(row, decision, brings, event, learns, cost_of(payload))
     events = await perform(store, step, now)
     if events is None:
         return []
@@ -109,6 +111,7 @@ def _to_be_done_again(payload: _Report) -> StageFailed:
         kind="interrupted",
         code="object_removed",
         message="the same content was being removed as no longer needed; it is made again",
+        spent=payload.spent,
     )
 
 
@@ -133,7 +136,9 @@ def _brings(payload: _Report) -> dict[str, Json]:
     refs = {column: value for part, ref in _refs(payload).items() for column, value in _ref(part, ref).items()}
     match payload:
         case DocumentScraped():
-            known = payload.model_dump(mode="json", exclude={"job_id", "document_id", "token", "text", "claimed"})
+            known = payload.model_dump(
+                mode="json", exclude={"job_id", "document_id", "token", "text", "claimed", "spent"}
+            )
             scraped = {name: _clean(value) for name, value in known.items()}
             return {"scraped": scraped} | refs
         case DocumentChunked():

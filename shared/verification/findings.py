@@ -6,6 +6,7 @@ from uuid import UUID
 
 Check: TypeAlias = Literal[
     "counts_wrong",
+    "costs_wrong",
     "job_not_ended",
     "job_ended_early",
     "documents_lost",
@@ -18,8 +19,8 @@ Check: TypeAlias = Literal[
     "object_missing",
     "object_corrupt",
 ]
-# What mends a finding: add up the job anew, end it, open it again, sweep, fetch the document again.
-Mend: TypeAlias = Literal["recount", "end_job", "reopen_job", "sweep", "refetch"]
+# What mends a finding: add up the job anew, or what it cost, end it, open it again, sweep, fetch the document again.
+Mend: TypeAlias = Literal["recount", "recount_costs", "end_job", "reopen_job", "sweep", "refetch"]
 
 
 @dataclass(frozen=True, slots=True)

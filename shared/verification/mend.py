@@ -28,11 +28,14 @@ _NOTHING_STORED: Final[dict[str, Json]] = {
 
 async def mend(store: Store, findings: Sequence[Finding], now: datetime, policy: Policy) -> list[CloudEvent]:
     """The events to publish; they stay in the outbox, so that the platform's own sweep sends those nobody publishes."""
-    jobs = {kind: _subjects(findings, kind) for kind in ("recount", "end_job", "reopen_job")}
+    jobs = {kind: _subjects(findings, kind) for kind in ("recount", "recount_costs", "end_job", "reopen_job")}
     async with store.transaction() as connection:
         await connection.execute(_SQL["lock"])
         for job_id in jobs["recount"]:
             await connection.execute(_SQL["mend_counts"], job_id)
+        for job_id in jobs["recount_costs"]:
+            await connection.execute(_SQL["drop_costs"], job_id)
+            await connection.execute(_SQL["mend_costs"], job_id)
         for job_id in jobs["reopen_job"]:
             await connection.execute(_SQL["reopen_job"], job_id)
     for document_id in dict.fromkeys(one.document_id for one in findings if one.mend == "refetch"):

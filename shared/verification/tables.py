@@ -31,6 +31,11 @@ async def _jobs(store: Store, overdue_since: datetime) -> AsyncIterator[Finding]
     for row in await store.fetch(_SQL["counts"]):
         sentence = f"{row['found']} documents are {row['state']}, but {row['counted']} are counted"
         yield Finding("counts_wrong", row["job_id"], sentence, "recount")
+    for row in await store.fetch(_SQL["costs"]):
+        sentence = (
+            "the job is gone, but what it cost is not" if row["orphaned"] else "it cost another sum than its pages"
+        )
+        yield Finding("costs_wrong", row["job_id"], sentence, "recount_costs")
     for row in await store.fetch(_SQL["not_ended"], overdue_since):
         yield Finding("job_not_ended", row["id"], "all its documents ended, but the job did not", "end_job")
     for row in await store.fetch(_SQL["ended_early"]):

@@ -5,9 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from uuid import UUID
 
-from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage
-from shared.workqueue.in_hand import C, Claim, DrainReport, InHand
+from shared.workqueue.in_hand import C, Claim, DocumentWork, DrainReport, InHand, Publish, Release, Reported
 from shared.workqueue.intake import Intake
 from shared.workqueue.periodic import periodically
 
@@ -18,11 +17,11 @@ async def drain(
     *,
     stage: FailedStage,
     claim: Callable[[int], Awaitable[Sequence[C]]],
-    work: Callable[[C], Awaitable[Payload | None]],
-    publish: Callable[[Payload, C], Awaitable[None]],
+    work: DocumentWork[C],
+    publish: Publish[C],
     renew: Callable[[Sequence[C]], Awaitable[Collection[UUID]]],
-    release: Callable[[Sequence[C], float | None], Awaitable[None]],
-    reported: Callable[[Sequence[C]], Awaitable[None]],
+    release: Release[C],
+    reported: Reported[C],
     concurrency: int,
     lease_s: float,
     stop: asyncio.Event,
@@ -38,9 +37,10 @@ async def drain(
     `work` answers the payload to publish, or None when it settled the claim itself. A `SluiceError` is published as
     `StageFailed`, transient if it is retryable; `Interrupted` gives the claim back, free of charge, for
     `retry_after_s`; any other exception is the transient failure `internal_error`. `publish` raising gives the claim
-    back too. `renew` answers the documents that are no longer ours: their work is cancelled and forgotten. `release` is
-    told the seconds before the next claim, `reported`, now and then, whose results were sent. `saturated` is called
-    once, when more is ready than fits. On `stop` unfinished claims are released.
+    back too. What the work took is in its report, or goes with the claim that is given back. `renew` answers the
+    documents that are no longer ours: their work is cancelled and forgotten. `release` is told the seconds before the
+    next claim, `reported`, now and then, whose results were sent. `saturated` is called once, when more is ready than
+    fits. On `stop` unfinished claims are released.
     """
     run = InHand(stage, work, publish, release, reported)
 

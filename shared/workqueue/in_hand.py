@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from shared.contracts.payload import Payload
+from shared.contracts.costs import Spent, StageReport
 from shared.contracts.stages import FailedStage, StageFailed
 from shared.errors import Interrupted, SluiceError, Transient
 from shared.stage_measures import Work, documents_in_hand
+from shared.tally import Metered, Tally, counting
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,11 @@ class Claim(Protocol):
 
 
 C = TypeVar("C", bound=Claim)
+DocumentWork: TypeAlias = Callable[[C], Coroutine[Any, Any, StageReport | None]]
+Publish: TypeAlias = Callable[[StageReport, C], Coroutine[Any, Any, None]]
+# Claims with what the work on each has taken, and the seconds before the next claim.
+Release: TypeAlias = Callable[[Mapping[C, Spent], float | None], Coroutine[Any, Any, None]]
+Reported: TypeAlias = Callable[[Sequence[C]], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -55,10 +61,10 @@ class InHand(Generic[C]):
     def __init__(
         self,
         stage: FailedStage,
-        work: Callable[[C], Awaitable[Payload | None]],
-        publish: Callable[[Payload, C], Awaitable[None]],
-        release: Callable[[Sequence[C], float | None], Awaitable[None]],
-        reported: Callable[[Sequence[C]], Awaitable[None]],
+        work: DocumentWork[C],
+        publish: Publish[C],
+        release: Release[C],
+        reported: Reported[C],
     ) -> None:
         self._stage = stage
         self._work = work
@@ -66,12 +72,13 @@ class InHand(Generic[C]):
         self._release = release
         self._reported = reported
         self._sent: list[C] = []
-        self.active: dict[asyncio.Task[None], C] = {}
+        self.active: dict[asyncio.Task[None], tuple[C, Tally]] = {}
         self.report = DrainReport()
 
     def start(self, claim: C) -> None:
-        task = asyncio.create_task(self._one(claim), name=f"document-{claim.document_id}")
-        self.active[task] = claim
+        tally = Tally()
+        task = asyncio.create_task(self._one(claim, tally), name=f"document-{claim.document_id}")
+        self.active[task] = (claim, tally)
         task.add_done_callback(self._settled)
         documents_in_hand(self._stage, len(self.active))
         self.report.claimed += 1
@@ -80,21 +87,22 @@ class InHand(Generic[C]):
         del self.active[task]
         documents_in_hand(self._stage, len(self.active))
 
-    async def _one(self, claim: C) -> None:
+    async def _one(self, claim: C, tally: Tally) -> None:
         work = Work(self._stage)
         try:
-            payload = await self._work(claim)
+            with counting(tally):
+                payload = await Metered(self._work(claim), tally)
         except Interrupted as exc:
             work.failed("interrupted", exc.code)
-            await self._give_back([claim], exc.retry_after_s)
+            await self._give_back({claim: tally.spent()}, exc.retry_after_s)
         except Exception as exc:
             failure = self._failure(claim, exc)
             work.failed(failure.kind, failure.code)
-            await self._deliver(failure, claim)
+            await self._deliver(failure, claim, tally.spent())
         else:
             work.ended("passed" if payload is not None else "postponed")
             if payload is not None:
-                await self._deliver(payload, claim)
+                await self._deliver(payload, claim, tally.spent())
 
     def _failure(self, claim: C, exc: Exception) -> StageFailed:
         if not isinstance(exc, SluiceError):
@@ -111,20 +119,20 @@ class InHand(Generic[C]):
             retry_after_s=exc.retry_after_s,
         )
 
-    async def _deliver(self, payload: Payload, claim: C) -> None:
+    async def _deliver(self, payload: StageReport, claim: C, spent: Spent) -> None:
         """A result that nobody takes is given up after the sink's own tries: the document will be done again."""
         try:
-            await self._publish(payload, claim)
+            await self._publish(payload.model_copy(update={"spent": spent}), claim)
         except SluiceError as exc:
             log.warning("result not delivered: %s", exc.message, extra=_where(claim) | {"code": exc.code})
-            await self._give_back([claim], UNDELIVERED_WAIT_S)
+            await self._give_back({claim: spent}, UNDELIVERED_WAIT_S)
         except Exception:
             log.exception("result not delivered", extra=_where(claim))
         else:
             self.report.published += 1
             self._sent.append(claim)
 
-    async def _give_back(self, claims: Sequence[C], wait_s: float | None) -> None:
+    async def _give_back(self, claims: Mapping[C, Spent], wait_s: float | None) -> None:
         self.report.released += len(claims)
         try:
             async with asyncio.timeout(RELEASE_GRACE_S):
@@ -135,8 +143,8 @@ class InHand(Generic[C]):
     async def renew(self, renew: Callable[[Sequence[C]], Awaitable[Collection[UUID]]]) -> None:
         if not self.active:
             return
-        lost = await renew(list(self.active.values()))
-        for task, claim in list(self.active.items()):
+        lost = await renew([claim for claim, _ in self.active.values()])
+        for task, (claim, _) in list(self.active.items()):
             if claim.document_id in lost:
                 self.report.lost += 1
                 task.cancel()
@@ -146,8 +154,8 @@ class InHand(Generic[C]):
         for task in unfinished:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
-        if claims := [claim for task, claim in unfinished.items() if task.cancelled()]:
-            await self._give_back(claims, None)
+        if broken_off := [work for task, work in unfinished.items() if task.cancelled()]:
+            await self._give_back({claim: tally.spent() for claim, tally in broken_off}, None)
         await self.tell_reported()
 
     async def tell_reported(self) -> None:

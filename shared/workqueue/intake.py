@@ -69,7 +69,7 @@ class Intake(Generic[C]):
         return self._free() >= self._refill and self._clock() >= self._next_claim and not self._suspect()
 
     def _suspect(self) -> bool:
-        return any(claim.deaths for claim in self._run.active.values())
+        return any(claim.deaths for claim, _ in self._run.active.values())
 
     def _idle(self) -> bool:
         """Whoever found nothing at all leaves at once; whoever worked waits a little for more."""

@@ -202,9 +202,12 @@ WHERE d.id = sent.id;
 SELECT id AS document_id, token FROM documents WHERE lease_until IS NOT NULL;
 
 -- name: release
--- $1 documents, $2 their tokens, $3 not before, $4 now, $5 a redirect's target and $6 its domain, or null
+-- $1 documents, $2 their tokens, $3 not before, $4 now, $5 a redirect's target and $6 its domain, or null, $7 for each
+-- what it has cost, or null
 WITH held AS MATERIALIZED (
-    SELECT h.id, h.state FROM documents h JOIN unnest($1::uuid[], $2::bigint[]) AS mine (id, token) USING (id, token)
+    SELECT h.id, h.state, mine.cost
+    FROM documents h
+    JOIN unnest($1::uuid[], $2::bigint[], $7::jsonb[]) AS mine (id, token, cost) USING (id, token)
     WHERE h.lease_until IS NOT NULL
     ORDER BY h.id FOR UPDATE OF h
 ), met AS (
@@ -221,7 +224,17 @@ WITH held AS MATERIALIZED (
         redirects = d.redirects + ($5::text IS NOT NULL)::integer
     FROM held
     WHERE d.id = held.id
-    RETURNING d.job_id, held.state
+    RETURNING d.id, d.job_id, d.corpus_id, d.caller_id, held.state, held.cost
+), spent AS (
+    INSERT INTO cost_deltas (
+        document_id, job_id, corpus_id, caller_id, hour, attempts, fetched_bytes, decoded_bytes, text_bytes, chunks,
+        indexed_tokens, embedded_tokens, embed_requests, scrape_cpu_s, chunk_cpu_s, embed_cpu_s
+    )
+    SELECT f.id, f.job_id, f.corpus_id, f.caller_id, date_trunc('hour', $4::timestamptz, 'UTC'), c.attempts,
+        c.fetched_bytes, c.decoded_bytes, c.text_bytes, c.chunks, c.indexed_tokens, c.embedded_tokens, c.embed_requests,
+        c.scrape_cpu_s, c.chunk_cpu_s, c.embed_cpu_s
+    FROM freed f CROSS JOIN LATERAL jsonb_populate_record(NULL::cost_deltas, f.cost) c
+    WHERE f.cost IS NOT NULL
 )
 INSERT INTO job_deltas (job_id, state, n)
 SELECT f.job_id, side.state, side.n * count(*)

@@ -46,6 +46,8 @@ WITH gone AS MATERIALIZED (
     SELECT id FROM documents WHERE corpus_id = $1 LIMIT $2 FOR UPDATE
 ), diagnoses AS (
     DELETE FROM failures f USING gone WHERE f.document_id = gone.id RETURNING 1
+), costs AS (
+    DELETE FROM document_costs c USING gone WHERE c.document_id = gone.id
 ), removed AS (
     DELETE FROM documents d USING gone WHERE d.id = gone.id RETURNING 1
 )
@@ -70,6 +72,10 @@ WITH deliveries AS (
     DELETE FROM webhook_deliveries WHERE job_id = ANY ($1::uuid[]) RETURNING 1
 ), counts AS (
     DELETE FROM job_deltas WHERE job_id = ANY ($1::uuid[])
+), costs AS (
+    DELETE FROM job_costs WHERE job_id = ANY ($1::uuid[])
+), costs_of_sitemaps AS (
+    DELETE FROM document_costs WHERE job_id = ANY ($1::uuid[])
 ), removed AS (
     DELETE FROM jobs WHERE id = ANY ($1::uuid[]) RETURNING 1
 )
@@ -106,7 +112,9 @@ UPDATE deletions SET verified_at = $2, due_at = NULL WHERE id = $1;
 SELECT (SELECT count(*) FROM corpora WHERE id = $1) AS corpora, (SELECT count(*) FROM jobs WHERE corpus_id = $1) AS jobs,
     (SELECT count(*) FROM documents WHERE corpus_id = $1) AS documents,
     (SELECT count(*) FROM pages WHERE corpus_id = $1) AS pages,
-    (SELECT count(*) FROM chunks WHERE corpus_id = $1) AS chunks;
+    (SELECT count(*) FROM chunks WHERE corpus_id = $1) AS chunks,
+    (SELECT count(*) FROM cost_deltas WHERE corpus_id = $1) + (SELECT count(*) FROM caller_costs WHERE corpus_id = $1)
+        AS costs;
 
 -- name: get
 SELECT id, corpus_id, corpus, requested_at, removed_at, verified_at, removed::text AS removed FROM deletions

@@ -57,6 +57,12 @@ WITH added AS (
         text_size, scraped, created_at, updated_at
     )
     VALUES ($1, $2, $3, $4, 0, $5, $6, 'chunking', 1, $8, $9, $10, $11, $12::jsonb, $7, $7)
+), stored AS (
+    INSERT INTO cost_deltas (
+        document_id, job_id, corpus_id, caller_id, hour, attempts, fetched_bytes, decoded_bytes, text_bytes, chunks,
+        indexed_tokens, embedded_tokens, embed_requests, scrape_cpu_s, chunk_cpu_s, embed_cpu_s
+    )
+    VALUES ($1, $2, $3, $4, date_trunc('hour', $7::timestamptz, 'UTC'), 0, 0, 0, $11, 0, 0, 0, 0, 0, 0, 0)
 )
 INSERT INTO job_deltas (job_id, state, n) VALUES ($2, 'chunking', 1);
 

@@ -65,3 +65,8 @@ DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LI
 DELETE FROM webhook_deliveries WHERE id IN (
     SELECT id FROM webhook_deliveries WHERE created_at < $1 AND next_at IS NULL ORDER BY created_at LIMIT $2
 );
+
+-- name: trim_costs
+DELETE FROM caller_costs WHERE (caller_id, hour, corpus_id) IN (
+    SELECT caller_id, hour, corpus_id FROM caller_costs WHERE hour < $1 ORDER BY hour LIMIT $2
+);

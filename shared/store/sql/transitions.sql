@@ -14,7 +14,8 @@ WHERE d.id = $1;
 -- name: move
 -- The compare-and-swap. $1 and $2 source and id of the event, or null; $3 document, $4 its state, $5 its token and $6,
 -- unless null, its lease as they must be; $7 what becomes of its row; $8 now; $9 the diagnosis, or null;
--- $10 and $11 ids and events for the outbox; $12 when they are overdue; $13 the stage to wake, or null
+-- $10 and $11 ids and events for the outbox; $12 when they are overdue; $13 the stage to wake, or null; $14 what the try
+-- has cost, or null
 WITH seen AS (
     INSERT INTO inbox (source, id, received_at)
     SELECT $1, $2, $8 WHERE $1::text IS NOT NULL
@@ -35,7 +36,7 @@ WITH seen AS (
     )
     WHERE d.id = $3 AND d.state = $4 AND d.token = $5 AND ($6::timestamptz IS NULL OR d.lease_until = $6)
     AND ($1::text IS NULL OR EXISTS (SELECT 1 FROM seen))
-    RETURNING d.id, d.job_id, d.state
+    RETURNING d.id, d.job_id, d.corpus_id, d.caller_id, d.state
 ), counted AS (
     INSERT INTO job_deltas (job_id, state, n)
     SELECT m.job_id, side.state, side.n
@@ -50,6 +51,16 @@ WITH seen AS (
     INSERT INTO outbox (id, event, due_at)
     SELECT o.id, o.event, $12 FROM moved, unnest($10::uuid[], $11::jsonb[]) AS o (id, event)
     ON CONFLICT DO NOTHING
+), spent AS (
+    INSERT INTO cost_deltas (
+        document_id, job_id, corpus_id, caller_id, hour, attempts, fetched_bytes, decoded_bytes, text_bytes, chunks,
+        indexed_tokens, embedded_tokens, embed_requests, scrape_cpu_s, chunk_cpu_s, embed_cpu_s
+    )
+    SELECT m.id, m.job_id, m.corpus_id, m.caller_id, date_trunc('hour', $8, 'UTC'), c.attempts, c.fetched_bytes,
+        c.decoded_bytes, c.text_bytes, c.chunks, c.indexed_tokens, c.embedded_tokens, c.embed_requests, c.scrape_cpu_s,
+        c.chunk_cpu_s, c.embed_cpu_s
+    FROM moved m, jsonb_populate_record(NULL::cost_deltas, $14::jsonb) c
+    WHERE $14::jsonb IS NOT NULL
 ), woken AS (
     UPDATE turns SET taken_at = $8
     WHERE what = (

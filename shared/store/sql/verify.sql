@@ -19,6 +19,67 @@ FULL JOIN (SELECT job_id, state, sum(n) AS n FROM job_deltas WHERE job_id = $1 G
     USING (job_id, state)
 WHERE coalesce(d.n, 0) <> coalesce(c.n, 0);
 
+-- name: costs
+-- Jobs whose sum is not that of their documents, or that are gone while what they cost is still there. What is not folded
+-- yet goes into both at once. Sums of fractions depend on their order.
+SELECT coalesce(d.job_id, s.job_id) AS job_id, j.id IS NULL AS orphaned
+FROM (
+    SELECT job_id, sum(attempts) AS attempts, sum(fetched_bytes) AS fetched_bytes, sum(decoded_bytes) AS decoded_bytes,
+        sum(text_bytes) AS text_bytes, sum(chunks) AS chunks, sum(indexed_tokens) AS indexed_tokens,
+        sum(embedded_tokens) AS embedded_tokens, sum(embed_requests) AS embed_requests,
+        sum(scrape_cpu_s) AS scrape_cpu_s, sum(chunk_cpu_s) AS chunk_cpu_s, sum(embed_cpu_s) AS embed_cpu_s
+    FROM document_costs GROUP BY job_id
+) d
+FULL JOIN job_costs s ON s.job_id = d.job_id
+LEFT JOIN jobs j ON j.id = coalesce(d.job_id, s.job_id)
+WHERE j.id IS NULL OR greatest(
+    abs(coalesce(d.attempts, 0) - coalesce(s.attempts, 0)),
+    abs(coalesce(d.fetched_bytes, 0) - coalesce(s.fetched_bytes, 0)),
+    abs(coalesce(d.decoded_bytes, 0) - coalesce(s.decoded_bytes, 0)),
+    abs(coalesce(d.text_bytes, 0) - coalesce(s.text_bytes, 0)),
+    abs(coalesce(d.chunks, 0) - coalesce(s.chunks, 0)),
+    abs(coalesce(d.indexed_tokens, 0) - coalesce(s.indexed_tokens, 0)),
+    abs(coalesce(d.embedded_tokens, 0) - coalesce(s.embedded_tokens, 0)),
+    abs(coalesce(d.embed_requests, 0) - coalesce(s.embed_requests, 0)),
+    abs(coalesce(d.scrape_cpu_s, 0) - coalesce(s.scrape_cpu_s, 0)),
+    abs(coalesce(d.chunk_cpu_s, 0) - coalesce(s.chunk_cpu_s, 0)),
+    abs(coalesce(d.embed_cpu_s, 0) - coalesce(s.embed_cpu_s, 0))
+) > 0.001
+ORDER BY 1;
+
+-- name: mend_costs
+-- Adds the difference, so that what is folded meanwhile stays.
+INSERT INTO job_costs AS s
+SELECT $1::uuid, sum(attempts), sum(fetched_bytes), sum(decoded_bytes), sum(text_bytes), sum(chunks),
+    sum(indexed_tokens), sum(embedded_tokens), sum(embed_requests), sum(scrape_cpu_s), sum(chunk_cpu_s), sum(embed_cpu_s)
+FROM (
+    SELECT attempts, fetched_bytes, decoded_bytes, text_bytes, chunks, indexed_tokens, embedded_tokens, embed_requests,
+        scrape_cpu_s, chunk_cpu_s, embed_cpu_s
+    FROM document_costs WHERE job_id = $1
+    UNION ALL
+    SELECT -attempts, -fetched_bytes, -decoded_bytes, -text_bytes, -chunks, -indexed_tokens, -embedded_tokens,
+        -embed_requests, -scrape_cpu_s, -chunk_cpu_s, -embed_cpu_s
+    FROM job_costs WHERE job_id = $1
+) difference
+HAVING count(*) > 0
+ON CONFLICT (job_id) DO UPDATE SET
+    attempts = s.attempts + excluded.attempts, fetched_bytes = s.fetched_bytes + excluded.fetched_bytes,
+    decoded_bytes = s.decoded_bytes + excluded.decoded_bytes, text_bytes = s.text_bytes + excluded.text_bytes,
+    chunks = s.chunks + excluded.chunks, indexed_tokens = s.indexed_tokens + excluded.indexed_tokens,
+    embedded_tokens = s.embedded_tokens + excluded.embedded_tokens,
+    embed_requests = s.embed_requests + excluded.embed_requests,
+    scrape_cpu_s = s.scrape_cpu_s + excluded.scrape_cpu_s, chunk_cpu_s = s.chunk_cpu_s + excluded.chunk_cpu_s,
+    embed_cpu_s = s.embed_cpu_s + excluded.embed_cpu_s;
+
+-- name: drop_costs
+-- Of a job that is gone.
+WITH gone AS (
+    SELECT $1::uuid AS job_id WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = $1)
+), of_documents AS (
+    DELETE FROM document_costs c USING gone WHERE c.job_id = gone.job_id
+)
+DELETE FROM job_costs c USING gone WHERE c.job_id = gone.job_id;
+
 -- name: not_ended
 -- $1 a moment by which the sweeper should have seen that nothing is left.
 SELECT j.id FROM jobs j

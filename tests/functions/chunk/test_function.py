@@ -108,7 +108,15 @@ async def test_a_stored_text_becomes_stored_chunks(world: World) -> None:
 
 async def test_the_same_request_gives_the_same_chunks(world: World) -> None:
     text = await world.stored(TEXT.encode())
-    assert await world.fate(text) == await world.fate(text)
+    first, again = await world.fate(text), await world.fate(text)
+    assert first.model_copy(update={"spent": None}) == again.model_copy(update={"spent": None})
+
+
+async def test_what_it_took_is_reported_also_when_it_failed(world: World) -> None:
+    for content in (TEXT.encode() * 200, b"\xff\xfe\xff"):
+        reply = await world.fate(await world.stored(content))
+        assert reply.spent is not None
+        assert 0 < reply.spent.cpu_s < 60
 
 
 @pytest.mark.parametrize("content", [b"", b" \n\t ", "\u200b\u3000".encode()])

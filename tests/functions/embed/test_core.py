@@ -6,13 +6,14 @@ from functions.embed.core import BatchLimits, Item, halves, is_full, take_batch,
 from shared.contracts.documents import ChunkList, ChunkSpan
 from shared.embeddings.answer import Model
 from shared.errors import Permanent
+from shared.tally import Tally
 
 SMALL, LARGE = Model("small", 3), Model("large", 9)
 LIMITS = BatchLimits(max_tokens=100, max_texts=4)
 
 
 def item(tokens: int, model: Model = SMALL) -> Item[None]:
-    return Item("t", tokens, model, None)
+    return Item("t", tokens, model, None, Tally())
 
 
 def test_a_batch_ends_where_the_tokens_do() -> None:
@@ -32,7 +33,7 @@ def test_a_batch_speaks_to_one_model() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 150), st.sampled_from([SMALL, LARGE])), max_size=40))
 def test_every_text_goes_once_in_order_and_within_the_limits(texts: list[tuple[int, Model]]) -> None:
-    waiting = [Item(str(n), tokens, model, n) for n, (tokens, model) in enumerate(texts)]
+    waiting = [Item(str(n), tokens, model, n, Tally()) for n, (tokens, model) in enumerate(texts)]
     everything: list[Item[int]] = []
     while waiting:
         batch, waiting = take_batch(waiting, LIMITS)

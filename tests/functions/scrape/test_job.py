@@ -115,6 +115,14 @@ async def test_every_page_ends_as_an_event_of_its_own(
         "/private/x": ("permanent", "robots_disallowed"),
         "/busy": ("transient", "http_503"),
     }
+    spent = {path: result.spent for path, result in results.items()}
+    for path, took in spent.items():
+        assert took is not None, path
+        assert took.cpu_s > 0, path
+    robots = len(b"user-agent: *\ndisallow: /private")
+    pages = sum(len(PAGE.replace(b"Some words", f"Words of {path}".encode())) for path in ("/a", "/b"))
+    assert sum(took.fetched_bytes for took in spent.values() if took) == robots + pages, "robots.txt was asked for once"
+    assert sum(took.decoded_bytes for took in spent.values() if took) == pages
 
 
 async def test_the_same_claim_reports_under_the_same_id(

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from functions.scrape.frames import Page, Text
 from functions.scrape.parsing import PAGES_PER_CHILD, Parser, living_parser, parser_process
 from shared.errors import Interrupted, Permanent
+from shared.tally import Tally, counting
 from tests.local_http import asgi, serving, until
 
 CPU_S = 1.0
@@ -60,6 +61,25 @@ async def test_a_page_that_takes_too_long_is_given_up_and_the_next_is_read(parse
         await parser.read(page(SLOW))
     assert given_up.value.code == "extraction_timeout"
     assert (await parser.read(page(b"<p>still here</p>"))).text == "still here"
+
+
+async def test_what_a_page_took_in_the_child_is_charged_here(parser: Parser) -> None:
+    html = b"<p>words</p>" * 500
+    tally = Tally()
+    with counting(tally):
+        await parser.read(page(gzip.compress(html), content_encoding="gzip"))
+    assert tally.decoded_bytes == len(html)
+    assert 0 < tally.cpu_s < CPU_S
+
+
+async def test_a_page_that_failed_in_the_child_or_killed_it_has_cost_too(parser: Parser) -> None:
+    failed, killed = Tally(), Tally()
+    with counting(failed), pytest.raises(Permanent):
+        await parser.read(page(b"%PDF-1.7\n1 0 obj"))
+    assert failed.decoded_bytes == 16
+    with counting(killed), pytest.raises(Permanent):
+        await parser.read(page(SLOW))
+    assert killed.cpu_s == pytest.approx(CPU_S, rel=0.05)
 
 
 async def test_a_page_that_is_too_large_says_so(parser: Parser) -> None:

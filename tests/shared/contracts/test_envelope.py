@@ -3,15 +3,15 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.payload import ObjectRef
-from shared.contracts.stages import DocumentChunked, DocumentScraped, PipelineTick
+from shared.contracts.stages import DocumentChunked, DocumentScraped, PipelineTick, StageFailed
 from shared.errors import InvalidInput
-from shared.events.event import CloudEvent
+from shared.events.event import CloudEvent, Json
 
 NOW = datetime(2026, 11, 21, 1, 42, 27, 300_000, tzinfo=UTC)
 REF = ObjectRef(key="corpora/c/chunks/x", sha256="0" * 64, size_bytes=3)
@@ -98,3 +98,31 @@ def test_a_tick_needs_neither_data_nor_extensions() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
         to_event(CHUNKED, source="/s", cause=None, time=NOW.replace(tzinfo=None))
+
+
+def test_an_event_of_a_version_that_counted_nothing_is_read() -> None:
+    """And one that counts more than there can be is not."""
+    ids = {"job_id": str(uuid4()), "document_id": str(uuid4())}
+    failure = {"stage": "scraping", "kind": "permanent", "code": "http_404", "message": "the page is gone"}
+    data: dict[str, Json] = {**ids, "token": 1, **failure}
+    event = CloudEvent(
+        id="e",
+        source="/functions/scrape",
+        type=StageFailed.event_type,
+        subject=ids["document_id"],
+        extensions={"jobid": ids["job_id"], "token": "1"},
+        data=data,
+    )
+    old = from_event(event)
+    assert isinstance(old, StageFailed)
+    assert old.spent is None
+    impossible: list[dict[str, Json]] = [
+        {"fetched_bytes": -1},
+        {"fetched_bytes": 2**60},
+        {"cpu_s": "1"},
+        {"anything": 1},
+    ]
+    for spent in impossible:
+        forged = replace(event, data={**data, "spent": spent})
+        with pytest.raises(InvalidInput):
+            from_event(forged)

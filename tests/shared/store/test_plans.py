@@ -87,6 +87,10 @@ HOT = [
     "platform.to_scrape",
     "platform.to_embed",
     "platform.beside",
+    "costs.of_job",
+    "costs.of_documents",
+    "costs.documents_of_url",
+    "costs.of_caller",
 ]
 
 

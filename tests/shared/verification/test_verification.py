@@ -10,6 +10,7 @@ import pytest
 from shared.contracts.payload import ObjectRef
 from shared.objects import ObjectStore
 from shared.pipeline.policy import PATIENT
+from shared.store.costs import fold_costs, job_cost
 from shared.store.index import IndexedChunk, swap_chunks
 from shared.store.store import Store
 from shared.verification.findings import Finding
@@ -85,6 +86,21 @@ async def test_counts_are_added_up_anew(world: Verified) -> None:
     await world.mend()
     assert await world.look() == []
     assert (await world.job(job)).counts == {"indexed": 1}
+
+
+async def test_costs_are_added_up_anew_and_go_with_their_job(world: Verified) -> None:
+    job = await world.index()
+    await fold_costs(world.store)
+    right = await job_cost(world.store, job)
+    await world.store.fetch("UPDATE job_costs SET attempts = attempts + 5, scrape_cpu_s = 9")
+    await world.store.fetch(
+        "INSERT INTO job_costs SELECT gen_random_uuid(), 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 2)"
+    )
+    assert await world.checks() == ["costs_wrong"] * 3
+    await world.mend()
+    assert await world.look() == []
+    assert await job_cost(world.store, job) == right
+    assert await world.store.pool.fetchval("SELECT count(*) FROM job_costs") == 1
 
 
 async def test_a_job_that_nobody_ended_ends(world: Verified) -> None:

@@ -1,15 +1,18 @@
 """The drain loop against a tiny world: a list of documents, who holds them, and what was published."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from shared.contracts.payload import Payload
+from shared.contracts.costs import Spent, StageReport
 from shared.contracts.stages import DocumentEmbedded, StageFailed
 from shared.errors import Interrupted, InvalidInput, Permanent, Transient, Unavailable
+from shared.tally import current
 from shared.workqueue.drain import DrainReport, drain
 from shared.workqueue.intake import POLL_S
 from tests.local_http import until
@@ -27,28 +30,30 @@ class Doc:
 class World:
     ready: list[Doc] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
-    published: list[Payload] = field(default_factory=list)
+    published: list[StageReport] = field(default_factory=list)
     released: list[tuple[Doc, float | None]] = field(default_factory=list)
+    given_back: list[Spent] = field(default_factory=list)
     reported: list[Doc] = field(default_factory=list)
     lost: set[UUID] = field(default_factory=set)
     renewed: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    work: Callable[[Doc], Awaitable[Payload | None]] | None = None
+    work: Callable[[Doc], Coroutine[Any, Any, StageReport | None]] | None = None
 
     async def claim(self, limit: int) -> Sequence[Doc]:
         self.asked.append(limit)
         taken, self.ready = self.ready[:limit], self.ready[limit:]
         return taken
 
-    async def publish(self, payload: Payload, _claim: Doc) -> None:
+    async def publish(self, payload: StageReport, _claim: Doc) -> None:
         self.published.append(payload)
 
     async def renew(self, claims: Sequence[Doc]) -> Collection[UUID]:
         self.renewed += len(claims)
         return self.lost
 
-    async def release(self, claims: Sequence[Doc], wait_s: float | None) -> None:
+    async def release(self, claims: Mapping[Doc, Spent], wait_s: float | None) -> None:
         self.released += [(claim, wait_s) for claim in claims]
+        self.given_back += claims.values()
 
     async def report(self, claims: Sequence[Doc]) -> None:
         self.reported += claims
@@ -59,7 +64,7 @@ class World:
         concurrency: int = 8,
         budget_s: float = 60.0,
         lease_s: float = 60.0,
-        publish: Callable[[Payload, Doc], Awaitable[None]] | None = None,
+        publish: Callable[[StageReport, Doc], Coroutine[Any, Any, None]] | None = None,
         saturated: Callable[[], Awaitable[None]] | None = None,
         sweep: Callable[[], Awaitable[None]] | None = None,
     ) -> DrainReport:
@@ -82,13 +87,13 @@ class World:
         )
 
 
-async def done(doc: Doc) -> Payload:
+async def done(doc: Doc) -> StageReport:
     return DocumentEmbedded(
         job_id=doc.job_id, document_id=doc.document_id, token=doc.token, chunks=1, tokens=1, model="m", dimension=1
     )
 
 
-async def for_ever(_doc: Doc) -> Payload | None:
+async def for_ever(_doc: Doc) -> StageReport | None:
     await asyncio.Event().wait()
     return None
 
@@ -111,7 +116,7 @@ async def test_a_slow_document_does_not_hold_up_the_others() -> None:
     others_done = asyncio.Event()
     world = World([slow, *others])
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         if doc is slow:
             await others_done.wait()
         elif len(world.published) == len(others) - 1:
@@ -142,7 +147,7 @@ async def test_it_claims_again_only_when_a_quarter_is_free() -> None:
 async def test_a_failure_becomes_a_stage_failed(error: Exception, kind: str, code: str) -> None:
     world = World([Doc()])
 
-    async def work(_doc: Doc) -> Payload:
+    async def work(_doc: Doc) -> StageReport:
         raise error
 
     world.work = work
@@ -156,7 +161,7 @@ async def test_a_failure_becomes_a_stage_failed(error: Exception, kind: str, cod
 async def test_interrupted_work_is_given_back_for_the_time_it_asks() -> None:
     world = World([Doc()])
 
-    async def work(_doc: Doc) -> Payload:
+    async def work(_doc: Doc) -> StageReport:
         raise Interrupted("circuit_open", "the endpoint rests", retry_after_s=9)
 
     world.work = work
@@ -178,9 +183,9 @@ async def test_work_that_settled_its_claim_publishes_nothing() -> None:
 
 async def test_a_result_that_nobody_takes_is_given_back() -> None:
     world = World([Doc(), Doc()])
-    refused: list[Payload] = []
+    refused: list[StageReport] = []
 
-    async def publish(payload: Payload, claim: Doc) -> None:
+    async def publish(payload: StageReport, claim: Doc) -> None:
         if not refused:
             refused.append(payload)
             raise Unavailable("receiver_unavailable", "down")
@@ -196,7 +201,7 @@ async def test_it_tells_whose_results_were_sent_while_it_works_and_at_the_end() 
     told = asyncio.Event()
     world = World([slow, *quick])
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         if doc is slow:
             await told.wait()
         return await done(doc)
@@ -213,7 +218,7 @@ async def test_it_tells_whose_results_were_sent_while_it_works_and_at_the_end() 
 async def test_what_was_given_back_is_not_told_as_sent() -> None:
     world = World([Doc()])
 
-    async def publish(_payload: Payload, _claim: Doc) -> None:
+    async def publish(_payload: StageReport, _claim: Doc) -> None:
         raise Unavailable("receiver_unavailable", "down")
 
     await world.drain(publish=publish)
@@ -235,7 +240,7 @@ async def test_a_lost_lease_cancels_the_work_and_forgets_it() -> None:
     release = asyncio.Event()
     world = World([lost, kept], lost={lost.document_id})
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         if doc is lost:
             await for_ever(doc)
         await release.wait()
@@ -254,7 +259,7 @@ async def test_over_time_it_finishes_what_it_has_and_says_that_more_is_left() ->
     world = World([Doc() for _ in range(10)])
     gate = asyncio.Event()
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         await gate.wait()
         return await done(doc)
 
@@ -273,7 +278,7 @@ async def test_nothing_is_claimed_beside_a_document_that_killed_a_worker() -> No
     suspect = Doc(deaths=1)
     world = World([suspect])
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         if doc is suspect:
             world.ready.append(Doc())
             await gate.wait()
@@ -323,7 +328,7 @@ async def test_a_failing_claim_is_survived_while_documents_are_in_hand() -> None
     world = World()
     tries: list[int] = []
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         await until(lambda: len(tries) > 1)
         return await done(doc)
 
@@ -358,9 +363,58 @@ async def test_it_sweeps_meanwhile_and_survives_a_bad_sweep() -> None:
         swept.append(1)
         raise ConnectionError("the database restarts")
 
-    async def work(doc: Doc) -> Payload:
+    async def work(doc: Doc) -> StageReport:
         await until(lambda: len(swept) > 1)
         return await done(doc)
 
     world.work = work
     assert (await world.drain(sweep=sweep)).published == 1
+
+
+async def test_a_report_says_what_its_work_took_and_nothing_of_the_others() -> None:
+    world = World([Doc(), Doc()])
+    first, second = world.ready
+
+    async def work(doc: Doc) -> StageReport:
+        current().fetched_bytes += 10 if doc == first else 1
+        await asyncio.sleep(0)
+        _compute(0.02 if doc == first else 0.0)
+        current().fetched_bytes += 10
+        return await done(doc)
+
+    world.work = work
+    await world.drain()
+    by_document = {report.document_id: report.spent for report in world.published}
+    one, other = by_document[first.document_id], by_document[second.document_id]
+    assert one is not None
+    assert other is not None
+    assert (one.fetched_bytes, other.fetched_bytes) == (20, 11)
+    assert one.cpu_s >= 0.02 > other.cpu_s
+
+
+async def test_what_failed_or_was_broken_off_has_been_paid_for_too() -> None:
+    async def fails(_doc: Doc) -> StageReport:
+        current().fetched_bytes += 7
+        raise Permanent("page_too_large", "it is too large")
+
+    async def must_wait(_doc: Doc) -> StageReport:
+        current().fetched_bytes += 8
+        raise Interrupted("domain_busy", "later")
+
+    async def hangs(_doc: Doc) -> StageReport | None:
+        current().fetched_bytes += 9
+        world.stop.set()
+        await asyncio.Event().wait()
+        return None
+
+    for work in (fails, must_wait, hangs):
+        world = World([Doc()], work=work)
+        await world.drain()
+        took = [*world.given_back, *(report.spent for report in world.published)]
+        assert [spent and spent.fetched_bytes for spent in took] == [{fails: 7, must_wait: 8, hangs: 9}[work]]
+
+
+def _compute(seconds: float) -> None:
+    until_s = time.thread_time() + seconds
+    while time.thread_time() < until_s:
+        pass

@@ -1,11 +1,11 @@
 """What is counted of a stage's documents, whatever becomes of them."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from shared.contracts.payload import Payload
+from shared.contracts.costs import Spent, StageReport
 from shared.contracts.stages import DocumentEmbedded
 from shared.errors import Interrupted, Permanent, Transient
 from shared.workqueue.drain import drain
@@ -21,7 +21,7 @@ class Document:
     deaths: int = 0
 
 
-async def work(claim: Document) -> Payload | None:
+async def work(claim: Document) -> StageReport | None:
     assert here()("sluice_stage_documents_in_hand", stage="scrape") > 0
     match claim.what:
         case "gone":
@@ -47,13 +47,13 @@ async def test_each_document_counts_by_how_its_work_ended_and_each_failure_by_it
         taken, waiting[:] = waiting[:limit], waiting[limit:]
         return taken
 
-    async def publish(_payload: Payload, _claim: Document) -> None:
+    async def publish(_payload: StageReport, _claim: Document) -> None:
         await asyncio.sleep(0)
 
     async def renew(claims: Sequence[Document]) -> Collection[UUID]:
         return ()
 
-    async def release(_claims: Sequence[Document], _wait_s: float | None) -> None:
+    async def release(_claims: Mapping[Document, Spent], _wait_s: float | None) -> None:
         await asyncio.sleep(0)
 
     async def reported(_claims: Sequence[Document]) -> None:
