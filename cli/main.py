@@ -22,6 +22,7 @@ COMMANDS = {
     "corpora": "list corpora with what they hold, or delete one for good",
     "export": "every chunk of a corpus as a line of JSON, with its vector",
     "webhooks": "list webhook deliveries, send one again, or show the secret",
+    "cost": "say what work took: tokens, bytes, processor seconds",
     "verify": "say whether state, index and stored objects agree, and mend what does not",
     "keys": "make, list, revoke and rotate API keys",
     "audit": "say who did what",

@@ -13,6 +13,7 @@ from gateway import (
     audit,
     completion,
     corpora,
+    costs,
     documents,
     events,
     grants,
@@ -79,6 +80,7 @@ ROUTES = (
     Route("GET", JOBS + "/{job_id}/documents/{document_id}", documents.document),
     Route("GET", whereabouts.DOCUMENTS, whereabouts.of_url),
     Route("GET", whereabouts.DOCUMENTS + "/{document_id}", whereabouts.show),
+    Route("GET", JOBS + "/{job_id}/costs", costs.of_job, cost=2),
     Route("POST", JOBS + "/{job_id}/cancel", jobs.cancel, 202, action="job.cancelled"),
     Route("POST", JOBS + "/{job_id}/replay", jobs.replay, 202, cost=5, action="job.replayed"),
     Route("POST", JOBS + "/{job_id}/complete", completion.complete, access="internal", action="job.reported"),
@@ -99,6 +101,8 @@ ROUTES = (
     Route("GET", grants.RECEIVED, grants.list_received),
     Route("GET", corpora.DELETIONS, corpora.list_deletions),
     Route("GET", corpora.DELETIONS + "/{deletion_id}", corpora.show_deletion),
+    Route("GET", costs.COSTS, costs.costs, cost=2),
+    Route("GET", costs.COSTS + "/documents", costs.of_url, cost=2),
     Route("GET", WEBHOOKS + "/deliveries", webhooks.list_deliveries),
     Route(
         "POST", WEBHOOKS + "/deliveries/{delivery_id}/redeliver", webhooks.redeliver, 202, action="webhook.redelivered"

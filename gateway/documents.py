@@ -115,7 +115,7 @@ async def documents(
     cursor: Cursor = None,
 ) -> DocumentPage:
     """The documents of a job, in the order of submission."""
-    after = -1 if cursor is None else cursors.decode(cursor, _ordinal)
+    after = -1 if cursor is None else cursors.decode(cursor, ordinal)
     await own_job(resources, caller.caller_id, job_id)
     found = await reads.list_documents(
         resources.store, caller.caller_id, job_id, state=status, error_code=error_code, limit=limit + 1, after=after
@@ -135,8 +135,9 @@ async def document(job_id: UUID, document_id: UUID, caller: Caller, resources: O
     return DocumentDetail.of(row, resources.store.clock.now(), failures=[Failure.of(one) for one in failures])
 
 
-def _ordinal(text: str) -> int:
-    ordinal = int(text)
-    if not 0 <= ordinal < 2**31:
+def ordinal(text: str) -> int:
+    """Of the document that a cursor speaks of. Raises `ValueError`."""
+    number = int(text)
+    if not 0 <= number < 2**31:
         raise ValueError(text)
-    return ordinal
+    return number

@@ -6,12 +6,15 @@ The table it prints (`pytest -s`) is the whole of the API. A route that is not i
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from gateway.app import Route, table
+from shared.pipeline.costs import Cost
+from shared.store.costs import add_cost
 from tests.gateway.conftest import ALICE, World, insert_job
 
 # A body that each route takes: what is refused is refused for who asks, not for what is asked.
@@ -20,6 +23,7 @@ BODIES: dict[str, Any] = {
     "/api/embedding/search": {"query": "anything"},
     "/api/corpora/{corpus}/grants/{caller_id}": {"access": "write"},
 }
+QUERIES = {"/api/costs/documents": {"url": "https://example.org/0"}}
 REVOKED = "slk_was-good-once"
 
 
@@ -39,6 +43,9 @@ async def alices(world: World) -> Alices:
     job_id = await insert_job(world.store, ALICE, ["failed", "indexed"])
     document_id = await world.store.pool.fetchval("SELECT id FROM documents WHERE job_id = $1 LIMIT 1", job_id)
     corpus = await world.store.pool.fetchval("SELECT name FROM corpora WHERE caller_id = $1", ALICE)
+    corpus_id = await world.store.pool.fetchval("SELECT id FROM corpora WHERE caller_id = $1", ALICE)
+    async with world.store.transaction() as connection:
+        await add_cost(connection, document_id, job_id, corpus_id, ALICE, Cost(attempts=4711), datetime.now(UTC))
     return Alices({"job_id": str(job_id), "document_id": str(document_id), "corpus": corpus})
 
 
@@ -48,12 +55,13 @@ def guarded() -> list[Route]:
 
 async def ask(world: World, route: Route, path: str, headers: dict[str, str]) -> httpx.Response:
     body = BODIES.get(route.path, {}) if route.method in ("POST", "PUT", "PATCH") else None
-    return await world.client.request(route.method, path, json=body, headers=headers)
+    query = QUERIES.get(route.path)
+    return await world.client.request(route.method, path, json=body, params=query, headers=headers)
 
 
 async def test_a_second_caller_meets_nothing_of_the_first(world: World, alices: Alices) -> None:
     before = await everything(world)
-    secrets = {ALICE, *alices.ids.values()}
+    secrets = {ALICE, "4711", *alices.ids.values()}
     lines = []
     for route in guarded():
         path = alices.path(route)
@@ -98,7 +106,7 @@ async def test_internal_routes_are_for_our_services_whatever_a_key_may_do(world:
 
 async def everything(world: World) -> str:
     """All rows of Alice's, as text."""
-    tables = ("jobs", "documents", "corpora", "pages", "corpus_grants")
+    tables = ("jobs", "documents", "corpora", "pages", "corpus_grants", "cost_deltas")
     rows = [await world.store.pool.fetch(f"SELECT t::text FROM {name} t ORDER BY 1") for name in tables]
     return json.dumps([[row[0] for row in table if ALICE in row[0] or "c" * 64 in row[0]] for table in rows])
 
