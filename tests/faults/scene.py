@@ -10,11 +10,11 @@ from tests.pipeline.platform import Platform, platform
 from tests.pipeline.troubled_broker import TroubledBroker, troubled_broker
 from tests.pipeline.world import Endpoint, Web, endpoint, web
 
-LEASE_S = 4
+LEASE_S = 8
 SETTINGS = {
     "LEASE_SECONDS": str(LEASE_S),
     "EMBED_RETRY_SECONDS": "0.1",
-    "EMBEDDING_TIMEOUT_SECONDS": "2",
+    "EMBEDDING_TIMEOUT_SECONDS": "10",
     # Troubles follow each other more closely here than in years of a real life.
     "MAX_ATTEMPTS": "12",
 }
