@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from emulator.broker.ports import FunctionDestination, UriDestination
 from emulator.containment.memory import Weighed
 from emulator.launcher import Launcher
 from emulator.manifests import DEFAULT_NAMESPACE, FunctionSpec
@@ -42,6 +43,12 @@ class Fleet:
         """As events name it: the namespaces of manifests and of OpenFaaS need not be the same."""
         found = self.revisions.get(f"{name}.{namespace}") or self.revisions.get(name)
         return found or next((each for each in self.revisions.values() if each.spec.name == name), None)
+
+    def receiver(self, destination: FunctionDestination | UriDestination) -> Revision | None:
+        """None for an address outside, and for a function that nobody knows."""
+        if isinstance(destination, UriDestination):
+            return None
+        return self.named(destination.name, destination.namespace)
 
     def put(self, spec: FunctionSpec, demand: MakeDemand | None = None) -> Revision:
         """New requests go to it at once; the one that it replaces ends with the requests it has."""

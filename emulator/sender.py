@@ -3,14 +3,13 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from typing import Literal
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from emulator.activator import Closed, QueueFull
-from emulator.broker.ports import Answer, FunctionDestination, Headers, Unreachable, UriDestination
+from emulator.broker.ports import Answer, Errand, Unreachable, UriDestination
 from emulator.fleet import Fleet
 from emulator.replica import Replica
 from emulator.revision import AtZero, Revision
@@ -27,31 +26,22 @@ class FunctionSender:
         self._fleet = fleet
         self._session = session
 
-    async def send(
-        self,
-        destination: FunctionDestination | UriDestination,
-        headers: Headers,
-        body: bytes,
-        *,
-        method: Literal["POST", "GET"] = "POST",
-    ) -> Answer:
+    async def send(self, errand: Errand) -> Answer:
         try:
-            if isinstance(destination, UriDestination):
-                return await self._request(method, destination.url, headers, body)
-            revision = self._fleet.named(destination.name, destination.namespace)
-            if revision is None:
-                return Answer(404)
-            return await self._to_function(revision, method, destination.path or "/", headers, body)
+            if isinstance(errand.destination, UriDestination):
+                return await self._request(errand)
+            revision = self._fleet.receiver(errand.destination)
+            return Answer(404) if revision is None else await self._to_function(revision, errand)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            raise Unreachable(f"{destination.url}: {type(exc).__name__}") from exc
+            raise Unreachable(f"{errand.destination.url}: {type(exc).__name__}") from exc
 
-    async def _to_function(self, revision: Revision, method: str, path: str, headers: Headers, body: bytes) -> Answer:
+    async def _to_function(self, revision: Revision, errand: Errand) -> Answer:
         revision.invocations += 1
         try:
             async with asyncio.timeout(revision.spec.resources.timeout_s):
                 activator, replica = await revision.admit()
                 try:
-                    return await _ask(replica, method, path, headers, body)
+                    return await _ask(replica, errand)
                 finally:
                     activator.release(replica)
         except Closed:
@@ -61,12 +51,12 @@ class FunctionSender:
         except TimeoutError:
             return Answer(504)
 
-    async def _request(self, method: str, url: str, headers: Headers, body: bytes) -> Answer:
+    async def _request(self, errand: Errand) -> Answer:
         async with self._session.request(
-            method,
-            URL(url, encoded=True),
-            headers=CIMultiDict(headers),
-            data=io.BytesIO(body) if body else None,
+            errand.method,
+            URL(errand.destination.url, encoded=True),
+            headers=CIMultiDict(errand.headers),
+            data=io.BytesIO(errand.body) if errand.body else None,
             allow_redirects=False,
         ) as response:
             content = await _bounded(response.content.iter_any())
@@ -76,9 +66,10 @@ class FunctionSender:
             return Answer(response.status, lowered, content)
 
 
-async def _ask(replica: Replica, method: str, path: str, headers: Headers, body: bytes) -> Answer:
-    encoded = [(name.encode(), value.encode()) for name, value in headers]
-    async with Exchange(replica.pool, Request(method.encode(), path.encode(), encoded, body)) as exchange:
+async def _ask(replica: Replica, errand: Errand) -> Answer:
+    headers = [(name.encode(), value.encode()) for name, value in errand.headers]
+    request = Request(errand.method.encode(), errand.path.encode(), headers, errand.body)
+    async with Exchange(replica.pool, request) as exchange:
         replica.answered()
         content = await _bounded(exchange.pieces())
         told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in exchange.headers]

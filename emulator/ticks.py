@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from emulator.broker.event import Event, binary_headers
-from emulator.broker.ports import BrokerDestination, Sender, Unreachable
+from emulator.broker.ports import BrokerDestination, Errand, Sender, Unreachable
 from emulator.broker.retry import DeliveryPolicy, backoff_s, is_retryable
 from emulator.eventing import PingSource
 from emulator.ping import next_tick
@@ -97,6 +97,6 @@ class Ticker:
         if isinstance(sink, BrokerDestination):
             return await self._brokers.accept(sink.namespace, sink.name, event)
         try:
-            return (await self._sender.send(sink, binary_headers(event), event.body)).status
+            return (await self._sender.send(Errand(sink, binary_headers(event), event.body))).status
         except Unreachable:
             return 503

@@ -3,11 +3,22 @@
 import errno
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from emulator.broker.event import STRUCTURED, TTL, Event, binary_headers, structured_body
 from emulator.broker.flight import Flight, Phase
-from emulator.broker.ports import Answer, BrokerDestination, Clock, Destination, Sender, Unreachable, UriDestination
+from emulator.broker.ports import (
+    Answer,
+    BrokerDestination,
+    Clock,
+    Destination,
+    Errand,
+    Headers,
+    Sender,
+    Unreachable,
+    UriDestination,
+)
 from emulator.broker.replies import TIMED_OUT, Result, read_plain, read_reply, unreachable
 
 # The real fan-out gives up after a quarter of an hour, whatever a Trigger says.
@@ -60,17 +71,16 @@ class Courier:
     async def _post(self, destination: Destination, flight: Flight, event: Event) -> Answer:
         if isinstance(destination, BrokerDestination):
             return Answer(await self._receive(destination.namespace, destination.name, event))
-        headers, body = _message(flight, event)
-        answer = await self._sender.send(destination, headers, body)
+        errand = Errand(destination, *_message(flight, event))
+        answer = await self._sender.send(errand)
         for _ in range(_MAX_REDIRECTS):
             location = _location(answer)
             if location is None:
                 return answer
-            destination = UriDestination(urljoin(destination.url, location))
-            if answer.status in (307, 308):
-                answer = await self._sender.send(destination, headers, body)
-            else:
-                answer = await self._sender.send(destination, _without_content(headers), b"", method="GET")
+            errand = replace(errand, destination=UriDestination(urljoin(errand.destination.url, location)))
+            if answer.status not in (307, 308):
+                errand = Errand(errand.destination, _without_content(errand.headers), method="GET")
+            answer = await self._sender.send(errand)
         raise Unreachable(f"stopped after {_MAX_REDIRECTS} redirects")
 
 
@@ -107,5 +117,5 @@ def _location(answer: Answer) -> str | None:
     return next((value for name, value in answer.headers if name == "location" and value), None)
 
 
-def _without_content(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _without_content(headers: Headers) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers if name != "content-type"]

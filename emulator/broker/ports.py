@@ -50,6 +50,21 @@ class Answer:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One HTTP request, and where it goes."""
+
+    destination: FunctionDestination | UriDestination
+    headers: Headers = ()
+    body: bytes = b""
+    method: Literal["POST", "GET"] = "POST"
+
+    @property
+    def path(self) -> str:
+        """Within the function that gets it."""
+        return (isinstance(self.destination, FunctionDestination) and self.destination.path) or "/"
+
+
 class Unreachable(Exception):
     """The request got no answer: refused, reset, or a name nobody knows. Its text is for the dead letter."""
 
@@ -57,14 +72,7 @@ class Unreachable(Exception):
 class Sender(Protocol):
     """Makes one HTTP request and never retries. Raises `Unreachable`. The caller cancels when time is up."""
 
-    async def send(
-        self,
-        destination: FunctionDestination | UriDestination,
-        headers: Headers,
-        body: bytes,
-        *,
-        method: Literal["POST", "GET"] = "POST",
-    ) -> Answer: ...
+    async def send(self, errand: Errand) -> Answer: ...
 
 
 class Timer(Protocol):

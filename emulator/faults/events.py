@@ -1,9 +1,8 @@
 """Faults of events: between the broker or a tick and the function that is to get it."""
 
 import contextlib
-from typing import Literal
 
-from emulator.broker.ports import Answer, FunctionDestination, Headers, Sender, Unreachable, UriDestination
+from emulator.broker.ports import Answer, Errand, Sender, Unreachable
 from emulator.faults.faults import Faults
 from emulator.fleet import Fleet
 
@@ -16,17 +15,11 @@ class FaultySender:
         self._faults = faults
         self._fleet = fleet
 
-    async def send(
-        self,
-        destination: FunctionDestination | UriDestination,
-        headers: Headers,
-        body: bytes,
-        *,
-        method: Literal["POST", "GET"] = "POST",
-    ) -> Answer:
-        key = self._key(destination) if self._faults else None
-        if key is None:
-            return await self._sender.send(destination, headers, body, method=method)
+    async def send(self, errand: Errand) -> Answer:
+        revision = self._fleet.receiver(errand.destination) if self._faults else None
+        if revision is None:
+            return await self._sender.send(errand)
+        key = revision.spec.key
         hits = self._faults.drawn(key, "events")
         for hit in hits:
             if hit.fault.kind == "delay":
@@ -35,15 +28,9 @@ class FaultySender:
                 await hit.hold(key)
         if refusing := next((hit for hit in hits if hit.fault.kind in ("drop", "5xx")), None):
             return Answer(202 if refusing.fault.kind == "drop" else refusing.fault.status)
-        answer = await self._sender.send(destination, headers, body, method=method)
+        answer = await self._sender.send(errand)
         if any(hit.fault.kind == "duplicate" for hit in hits):
             with contextlib.suppress(Unreachable):
-                await self._sender.send(destination, headers, body, method=method)
+                await self._sender.send(errand)
         self._faults.passed(key)
         return answer
-
-    def _key(self, destination: FunctionDestination | UriDestination) -> str | None:
-        if isinstance(destination, UriDestination):
-            return None
-        revision = self._fleet.named(destination.name, destination.namespace)
-        return None if revision is None else revision.spec.key

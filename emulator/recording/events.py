@@ -1,9 +1,8 @@
 """Records events: what a broker or a tick delivered to a function, and its reply."""
 
 import time
-from typing import Literal
 
-from emulator.broker.ports import Answer, FunctionDestination, Headers, Sender, UriDestination
+from emulator.broker.ports import Answer, Errand, Headers, Sender
 from emulator.fleet import Fleet
 from emulator.recording.exchange import Tap
 from emulator.recording.recorder import Recorder, message
@@ -15,23 +14,15 @@ class RecordingSender:
         self._recorder = recorder
         self._fleet = fleet
 
-    async def send(
-        self,
-        destination: FunctionDestination | UriDestination,
-        headers: Headers,
-        body: bytes,
-        *,
-        method: Literal["POST", "GET"] = "POST",
-    ) -> Answer:
+    async def send(self, errand: Errand) -> Answer:
         began_s = time.monotonic()
-        answer = await self._sender.send(destination, headers, body, method=method)
-        if isinstance(destination, FunctionDestination):
-            revision = self._fleet.named(destination.name, destination.namespace)
-            if revision is not None and self._recorder.wants(revision.spec.key):
-                request = message(destination.path or "/", _raw(headers), _tapped(body).kept)
-                told = message(str(answer.status), _raw(answer.headers), _tapped(answer.body).kept)
-                ms = (time.monotonic() - began_s) * 1000
-                self._recorder.keep("event", revision.spec.key, method, request, told, ms)
+        answer = await self._sender.send(errand)
+        revision = self._fleet.receiver(errand.destination)
+        if revision is not None and self._recorder.wants(revision.spec.key):
+            request = message(errand.path, _raw(errand.headers), _tapped(errand.body).kept)
+            told = message(str(answer.status), _raw(answer.headers), _tapped(answer.body).kept)
+            ms = (time.monotonic() - began_s) * 1000
+            self._recorder.keep("event", revision.spec.key, errand.method, request, told, ms)
         return answer
 
 

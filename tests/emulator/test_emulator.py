@@ -16,7 +16,7 @@ import yaml
 from redis.asyncio import Redis
 
 from emulator.app import Emulator, EmulatorSettings
-from emulator.broker.ports import FunctionDestination, Unreachable, UriDestination
+from emulator.broker.ports import Errand, FunctionDestination, Unreachable, UriDestination
 from emulator.eventing import Eventing, read
 from emulator.fleet import Fleet
 from emulator.redis_server import RedisServer
@@ -76,16 +76,16 @@ async def test_an_event_travels_through_the_broker_to_a_function_at_zero(start: 
 async def test_the_sender_answers_for_functions(start: Start) -> None:
     platform = await start({"echo": {}})
     sender = FunctionSender(platform.emulator.fleet, platform.session)
-    answer = await sender.send(FunctionDestination("any", "echo", "/x"), [("ce-id", "1")], b"data")
+    answer = await sender.send(Errand(FunctionDestination("any", "echo", "/x"), [("ce-id", "1")], b"data"))
     seen = json.loads(answer.body)
     assert (answer.status, seen["path"], seen["body"], seen["method"]) == (200, "/x", "data", "POST")
     assert ["ce-id", "1"] in seen["headers"]
-    assert (await sender.send(FunctionDestination("any", "nobody"), [], b"")).status == 404
-    assert (await sender.send(UriDestination(f"{platform.base}/healthz"), [], b"", method="GET")).status == 200
+    assert (await sender.send(Errand(FunctionDestination("any", "nobody")))).status == 404
+    assert (await sender.send(Errand(UriDestination(f"{platform.base}/healthz"), method="GET"))).status == 200
     with pytest.raises(Unreachable):
-        await sender.send(UriDestination("http://127.0.0.1:9/"), [], b"")
+        await sender.send(Errand(UriDestination("http://127.0.0.1:9/")))
     with pytest.raises(Unreachable):
-        await sender.send(FunctionDestination("any", "echo", "/die"), [], b"")
+        await sender.send(Errand(FunctionDestination("any", "echo", "/die")))
 
 
 async def test_a_crowd_at_the_door_of_a_starting_function(start: Start) -> None:

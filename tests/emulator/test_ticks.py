@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
 
 import pytest
 
@@ -12,8 +11,8 @@ from emulator.broker.ports import (
     Answer,
     BrokerDestination,
     Destination,
+    Errand,
     FunctionDestination,
-    Headers,
     Unreachable,
     UriDestination,
 )
@@ -39,17 +38,10 @@ class World:
         self.accepted.append((namespace, name, event))
         return 202
 
-    async def send(
-        self,
-        destination: FunctionDestination | UriDestination,
-        headers: Headers,
-        body: bytes,
-        *,
-        method: Literal["POST", "GET"] = "POST",
-    ) -> Answer:
+    async def send(self, errand: Errand) -> Answer:
         if not self._reachable:
             raise Unreachable("refused")
-        self.sent.append((destination.url, dict(headers), body))
+        self.sent.append((errand.destination.url, dict(errand.headers), errand.body))
         return Answer(self._statuses.pop(0) if self._statuses else 202)
 
     async def gate(self, sql: str) -> bool:

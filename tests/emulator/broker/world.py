@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from emulator.broker.brokers import Ack, Brokers
 from emulator.broker.decode import decode
 from emulator.broker.event import Event
-from emulator.broker.ports import Answer, FunctionDestination, Headers, Timer, Unreachable, UriDestination
+from emulator.broker.ports import Answer, Errand, Headers, Timer, Unreachable
 from emulator.eventing import Eventing, read
 
 T = TypeVar("T")
@@ -120,17 +120,11 @@ class Subscribers:
     scripts: dict[str, Script] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
-    async def send(
-        self,
-        destination: FunctionDestination | UriDestination,
-        headers: Headers,
-        body: bytes,
-        *,
-        method: Literal["POST", "GET"] = "POST",
-    ) -> Answer:
-        if ":9999" in destination.url:
+    async def send(self, errand: Errand) -> Answer:
+        url = errand.destination.url
+        if ":9999" in url:
             raise Unreachable("nobody there") from ConnectionRefusedError(errno.ECONNREFUSED, "refused")
-        request = Request(destination.url, tuple(headers), body, method, self.clock.elapsed_s)
+        request = Request(url, tuple(errand.headers), errand.body, errand.method, self.clock.elapsed_s)
         self.requests.append(request)
         script = self.scripts.get(request.to.partition(".")[0])
         return await script(request) if script else Answer(202)
