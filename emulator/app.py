@@ -164,7 +164,7 @@ class Emulator:
         recording = RecordingSender(FunctionSender(self.fleet, session), self.development.recorder, self.fleet)
         sender = FaultySender(recording, self.faults, self.fleet)
         await self._start_brokers(sender)
-        metrics = Invocations()
+        metrics = Invocations(self.launcher.metrics)
         self.calls = await self._open_calls(session)
         gateway = open_gateway(
             settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls, self.development

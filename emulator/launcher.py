@@ -29,6 +29,7 @@ from emulator.settings import EmulatorSettings
 from emulator.template.command import PythonCommand
 from emulator.template.template import Job
 from emulator.template.templates import Templates
+from observe.metrics import Registry
 from shared.errors import Permanent
 
 # Below what kernels hand out to outgoing connections, which could take a port between our look and the replica's bind.
@@ -52,7 +53,8 @@ class Launcher:
         cold_start: How,
         base_url: str,
     ) -> None:
-        self.cold_starts = ColdStarts()
+        self.metrics = Registry()
+        self.cold_starts = ColdStarts(self.metrics)
         self._secrets = secrets
         self._scratch_dir = scratch_dir
         self._logs_dir = logs_dir

@@ -48,7 +48,7 @@ class Routes:
         self._gateway = gateway
         self._own: dict[bytes, App] = {
             b"/healthz": self._health,
-            b"/metrics": self._metrics,
+            b"/metrics": gateway.metrics,
             b"/status": self._tell_status,
             **more,
         }
@@ -74,9 +74,6 @@ class Routes:
             await self._logs(scope, receive, send, path.removeprefix(b"/logs/").decode("latin-1"))
         else:
             await self._by_prefix(scope, receive, send, path)
-
-    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(send, 200, self._gateway.metrics().encode(), b"text/plain; version=0.0.4; charset=utf-8")
 
     async def _tell_status(self, scope: Scope, receive: Receive, send: Send) -> None:
         await answer_json(send, 200, self._status())

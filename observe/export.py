@@ -6,9 +6,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from observe import metrics
 from observe.span import Span
+
+_DROPPED: Final = (
+    metrics.counter("sluice_telemetry_dropped_total", "Spans and profiles that were given up.", "signal", "reason")
+    .expect("traces", "queue_full")
+    .expect("traces", "export_failed")
+)
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +75,7 @@ class Exporter:
 
     def put(self, span: Span) -> None:
         if len(self._waiting) >= self._limits.queue:
-            self._drop(1)
+            self._drop(1, "queue_full")
             return
         self._waiting.append(span)
         if self._thread is None:
@@ -115,10 +122,11 @@ class Exporter:
         if arrived:
             self._exported += count
         else:
-            self._drop(count)
+            self._drop(count, "export_failed")
 
-    def _drop(self, count: int) -> None:
+    def _drop(self, count: int, reason: str) -> None:
         self._dropped += count
+        _DROPPED.inc("traces", reason, by=count)
         now_s = time.monotonic()
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s

@@ -29,10 +29,10 @@ class Exposition:
 
 
 def exposition(accept: str | None = None, registry: Registry = REGISTRY) -> Exposition:
-    """In the format that an Accept header asks for."""
+    """In the format that an Accept header asks for, with what the kernel knows of the process."""
     content_type = negotiated(accept or "")
     is_open = content_type == OPEN_METRICS
-    families = (*registry.instruments, *(process_numbers() if registry is REGISTRY else ()))
+    families = (*registry.instruments, *process_numbers())
     lines = [line for instrument in families for line in _family(instrument, is_open)]
     if is_open:
         lines.append("# EOF")

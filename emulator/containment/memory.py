@@ -78,14 +78,6 @@ def in_words(held_bytes: int, limit_bytes: int) -> str:
     return f"{OOM_KILLED}: its processes held {held_bytes / MIB:.0f} MiB, and may hold {limit_bytes / MIB:.0f} MiB"
 
 
-def exposition(kills: Iterable[tuple[str, int]]) -> str:
-    """Prometheus text: how often replicas of each function were killed for it."""
-    name = "sluice_emulator_oom_kills_total"
-    lines = [f"# HELP {name} Replicas killed for holding too much memory.", f"# TYPE {name} counter"]
-    lines += [f'{name}{{function_name="{function}"}} {count}' for function, count in sorted(kills)]
-    return "\n".join(lines) + "\n"
-
-
 def _resident(pid: int) -> int:
     try:
         return int(psutil.Process(pid).memory_info().rss)

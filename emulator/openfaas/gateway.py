@@ -4,10 +4,8 @@ import re
 from collections.abc import Mapping
 
 from emulator.asgi import Receive, Scope, Send, answer
-from emulator.containment import memory
 from emulator.openfaas.call import METHOD_NOT_ALLOWED, PAGE_NOT_FOUND, Call, Refused, Reply, Route
 from emulator.openfaas.credentials import Credentials
-from emulator.openfaas.metrics import full_name
 from emulator.openfaas.platform import Platform
 from emulator.openfaas.routes import (
     asynchronous,
@@ -84,11 +82,10 @@ class Gateway:
         if reply is not None:
             await answer(send, reply.status, reply.body, reply.content_type, *reply.headers)
 
-    def metrics(self) -> str:
-        revisions = self._platform.fleet.revisions
-        calls = self._platform.metrics.exposition((key, revision.wanted) for key, revision in revisions.items())
-        kills = memory.exposition((full_name(key), revision.oom_kills) for key, revision in revisions.items())
-        return calls + kills + self._platform.launcher.cold_starts.exposition()
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        found = self._platform.metrics.exposition(accept, self._platform.fleet.revisions)
+        await answer(send, 200, found.body, found.content_type.encode())
 
     async def _reply(self, scope: Scope, receive: Receive, send: Send) -> Reply | None:
         path: str = scope["path"]

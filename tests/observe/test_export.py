@@ -9,6 +9,7 @@ import pytest
 from observe import tracing
 from observe.export import Counts, Exporter, Limits
 from observe.span import Span
+from tests.numbers import Since
 
 ENOUGH_S = 30.0
 
@@ -72,10 +73,12 @@ def test_what_a_receiver_refuses_is_counted(refuses: str) -> None:
             raise ConnectionError
         return False
 
+    since = Since()
     exporter = Exporter(lambda: refuse, Limits())
     exporter.put(a_span())
     assert exporter.flush(ENOUGH_S)
     assert exporter.counts == Counts(dropped=1)
+    assert since("sluice_telemetry_dropped_total", signal="traces", reason="export_failed") == 1
 
 
 def test_drops_are_said_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
