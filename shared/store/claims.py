@@ -11,6 +11,7 @@ from shared.contracts.payload import ObjectRef
 from shared.pipeline.costs import Cost
 from shared.pipeline.domain import domain_of
 from shared.pipeline.policy import PATIENT, Policy
+from shared.store import measures
 from shared.store.costs import as_json
 from shared.store.queries import load
 from shared.store.store import Store
@@ -59,6 +60,7 @@ class ScrapeClaim:
     etag: str | None
     last_modified: str | None
     traceparent: str | None
+    ready_at: datetime
     sitemap: SitemapOptions | None = None
 
 
@@ -81,6 +83,7 @@ class EmbedClaim:
     model: str
     dimension: int
     traceparent: str | None
+    ready_at: datetime
 
 
 async def claim_scrape(
@@ -92,7 +95,7 @@ async def claim_scrape(
     """
     lane, caller = _anywhere(now)
     rows = await store.fetch(_SQL["scrape"], limit, lease_s, now, suspects, lane, caller)
-    return [_scrape_claim(dict(row)) for row in rows]
+    return measures.claimed("scrape", [_scrape_claim(dict(row)) for row in rows], now)
 
 
 async def claim_embed(
@@ -101,7 +104,7 @@ async def claim_embed(
     """Ready documents of up to `token_budget` tokens together (always at least one), fair between callers."""
     _, caller = _anywhere(now)
     rows = await store.fetch(_SQL["embed"], limit, lease_s, now, suspects, token_budget, caller)
-    return [_embed_claim(dict(row)) for row in rows]
+    return measures.claimed("embed", [_embed_claim(dict(row)) for row in rows], now)
 
 
 async def renew(store: Store, claims: Sequence[Claimed], lease_s: float, now: datetime) -> set[UUID]:

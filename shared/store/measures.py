@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from observe import metrics
 from shared.contracts.jobs import JobStatus, StageName
@@ -34,6 +34,9 @@ _EXPIRIES: Final = (
 _NUDGES: Final = metrics.counter(
     "sluice_chunk_nudges_total", "Requests for chunks that were made again because nobody answered."
 )
+_WAITS: Final = metrics.histogram(
+    "sluice_stage_wait_seconds", "How long a claimed document had been ready.", "stage", bounds=_LONG_S
+)
 _SWEEPS: Final = metrics.counter("sluice_sweeps_total", "Looks at what is overdue.")
 
 # What a document that moves on from a state has passed. A report from outside needs no claim before.
@@ -54,6 +57,21 @@ def moved(row: "asyncpg.Record", move: Move, now: datetime) -> None:
         _TRIES.inc(_PASSED[before], "passed")
     if move.state not in UNFINISHED:
         _DOCUMENTS.observe(_seconds(row["created_at"], now), move.state)
+
+
+class Claim(Protocol):
+    @property
+    def ready_at(self) -> datetime: ...
+
+
+C = TypeVar("C", bound=Claim)
+
+
+def claimed(stage: StageName, claims: list[C], now: datetime) -> list[C]:
+    """The claims."""
+    for claim in claims:
+        _WAITS.observe(_seconds(claim.ready_at, now), stage)
+    return claims
 
 
 def timed_out(move: Move, fact: LeaseExpired | Nudged) -> None:

@@ -23,6 +23,8 @@ async def test_a_document_counts_once_for_each_stage_it_passed_and_for_its_end(w
     world.after(20)
     await world.apply(world.embedded(embed))
     assert [since(TRIES, stage=stage, outcome="passed") for stage in ("scrape", "chunk", "embed")] == [1, 1, 1]
+    assert since("sluice_stage_wait_seconds_sum", stage="scrape") == 20
+    assert since("sluice_stage_wait_seconds_count", stage="embed") == 1
     assert since("sluice_document_seconds_count", state="indexed") == 1
     assert since("sluice_document_seconds_sum", state="indexed") == 40
     assert since("sluice_job_seconds_count", status="completed") == 1
