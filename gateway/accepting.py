@@ -13,6 +13,7 @@ from gateway.problems import FieldError
 from gateway.resources import Resources
 from gateway.submission import JOBS, Submission, distinct_urls
 from gateway.views import Accepted, Skipped
+from observe import tracing
 from shared.auth.context import CallerContext
 from shared.contracts.envelope import to_event
 from shared.contracts.jobs import JobSubmitted, SitemapOptions, Webhook, is_corpus_id
@@ -80,6 +81,7 @@ async def accept(
 
     Job and event ids go together: whoever submits again under the same job id changes nothing.
     """
+    tracing.note({"job.id": str(job_id), "corpus.name": asked.corpus})
     await _check_same(asked, caller.caller_id, job_id, resources)
     await _check_corpus(asked, caller.caller_id, resources)
     # A folder of its own: no other submission can store the same list there while housekeeping removes it.

@@ -1,5 +1,6 @@
 """The gateway: a table of routes behind an edge that holds for all of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from gateway.problems import install
 from gateway.resources import api_key_header, open_resources
 from gateway.settings import Settings
 from gateway.submission import JOBS
+from gateway.tracing import Traced
+from observe import tracing
 from shared.audit import Action
 from shared.auth.access import Access
 
@@ -125,11 +128,13 @@ def create_app(settings: Settings, variables: Mapping[str, str], routes: Sequenc
         async with open_resources(settings, variables) as resources:
             app.state.resources = resources
             yield
+        # uvicorn ends the process by the signal that stopped it, and then nothing comes after.
+        await asyncio.to_thread(tracing.flush)
 
     routes = table(settings.triggers_dir) if routes is None else routes
     larger = {route.path: route.body_bytes for route in routes if route.body_bytes > http_triggers.BODY_BYTES}
     limited = BodyLimit(routed(routes, lifespan), limit_bytes=http_triggers.BODY_BYTES, larger=larger)
-    return RequestId(Contained(Measured(SingleHeaders(limited))))
+    return RequestId(Traced(Contained(Measured(SingleHeaders(limited)))))
 
 
 def routed(routes: Sequence[Route], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:

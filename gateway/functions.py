@@ -8,6 +8,7 @@ from typing import cast
 
 import httpx
 
+from observe import http
 from shared.errors import (
     Conflict,
     DeadlineExceeded,
@@ -22,6 +23,7 @@ from shared.errors import (
 from shared.events.codec import encode_binary
 from shared.events.event import CloudEvent, Json
 from shared.events.signing import Signer
+from shared.publish.poster import sending
 
 PAUSES_S = (0.0, 0.2, 1.0)
 
@@ -50,7 +52,7 @@ class Functions:
     async def send(self, name: str, event: CloudEvent) -> None:
         """Signs and delivers an event. Trying again is safe: the receiver knows an event by its id."""
         headers, body = encode_binary(self.signer.sign(event))
-        with suppress(TimeoutError):
+        with sending(self._url(name), event), suppress(TimeoutError):
             async with asyncio.timeout(self.event_timeout_s):
                 for pause_s in PAUSES_S:
                     await asyncio.sleep(pause_s)
@@ -75,17 +77,22 @@ class Functions:
 
     async def forward(self, name: str, body: bytes, *, api_key: str, request_id: str, timeout_s: float) -> bytes:
         """The same for JSON that nobody need read on its way. `timeout_s` is for all of it."""
-        headers = {"X-API-Key": api_key, "X-Request-Id": request_id, "Content-Type": "application/json"}
+        with http.sending(f"call {name}", "POST", self._url(name)) as span:
+            headers = {"X-API-Key": api_key, "X-Request-Id": request_id, "Content-Type": "application/json"}
+            response = await self._answer(name, body, headers | http.carried(), timeout_s)
+            span.set("http.response.status_code", response.status_code)
+            if response.is_success:
+                return response.content
+            raise _error(response, _json(response.content, name), name)
+
+    async def _answer(self, name: str, body: bytes, headers: dict[str, str], timeout_s: float) -> httpx.Response:
         try:
             async with asyncio.timeout(timeout_s):
-                response = await self.client.post(self._url(name), content=body, headers=headers, timeout=timeout_s)
+                return await self.client.post(self._url(name), content=body, headers=headers, timeout=timeout_s)
         except (TimeoutError, httpx.TimeoutException) as exc:
             raise DeadlineExceeded("sync_timeout", f"{name} did not answer within {timeout_s:g} s") from exc
         except httpx.HTTPError as exc:
             raise _unavailable(name) from exc
-        if response.is_success:
-            return response.content
-        raise _error(response, _json(response.content, name), name)
 
     def _url(self, name: str) -> str:
         return self.template.format(name=name)

@@ -23,6 +23,11 @@ _SECONDS: Final = metrics.histogram(
 _IN_FLIGHT: Final = metrics.gauge("sluice_gateway_requests_in_flight", "Requests being answered.")
 
 
+def known_method(method: str) -> str:
+    """A method is anybody's invention, too."""
+    return method if method in _METHODS else "other"
+
+
 class Measured:
     """Counts requests and their time by route template, never by path: a path is anybody's invention."""
 
@@ -61,7 +66,7 @@ def _under_way() -> Iterator[None]:
 
 def _words(scope: Scope) -> tuple[str, str, str, str]:
     """Method, route, operation and mode: a search reads although it is posted, what is answered 202 is done later."""
-    method = scope["method"] if scope["method"] in _METHODS else "other"
+    method = known_method(scope["method"])
     route: Any = scope.get("route")
     if route is None:
         return method, "unmatched", "read" if method in ("GET", "HEAD") else "write", "sync"

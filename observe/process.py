@@ -12,10 +12,10 @@ _SELF: Final = Path("/proc/self")
 _IMPORTED_AT: Final = time.time()
 
 
-def started_at() -> float:
-    """When this process began, in seconds since 1970: a forked one began with the fork."""
+def started_at(pid: int | None = None) -> float:
+    """When this process began, or another, in seconds since 1970: a forked one began with the fork."""
     try:
-        ticks = int(_stat()[19])
+        ticks = int(_stat(pid)[19])
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, AttributeError):
         return _IMPORTED_AT
@@ -36,9 +36,9 @@ def process_numbers() -> "Iterator[Counter[()] | Gauge[()]]":
     yield _gauge("process_open_fds", "Open file descriptors.", files)
 
 
-def _stat() -> list[str]:
+def _stat(pid: int | None = None) -> list[str]:
     """What follows the program's name, which may hold anything."""
-    return (_SELF / "stat").read_text().rpartition(")")[2].split()
+    return (_SELF.with_name(str(pid or "self")) / "stat").read_text().rpartition(")")[2].split()
 
 
 def _gauge(name: str, meaning: str, value: float) -> "Gauge[()]":

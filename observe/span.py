@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from random import getrandbits
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
@@ -13,6 +14,14 @@ from observe.vocabulary import Attributes, Name, Value
 Kind: TypeAlias = Literal["internal", "server", "client", "producer", "consumer"]
 
 
+_active: "ContextVar[Span | None]" = ContextVar("span", default=None)
+
+
+def active() -> "Span | None":
+    """The span under way itself, in the process that records it."""
+    return _active.get()
+
+
 class Span:
     """`with` makes it the current one. All spans and log lines inside inherit `about`, and no other attribute.
 
@@ -22,6 +31,7 @@ class Span:
     __slots__ = (
         "_about",
         "_done",
+        "_outer",
         "_tokens",
         "attributes",
         "context",
@@ -56,6 +66,7 @@ class Span:
         self._about = about
         self._done = done
         self._tokens: context.Tokens | None = None
+        self._outer: Span | None = None
 
     @property
     def recorded(self) -> bool:
@@ -74,6 +85,8 @@ class Span:
 
     def __enter__(self) -> Self:
         self._tokens = context.enter(self.context, self._about)
+        self._outer = _active.get()
+        _active.set(self)
         self.started_ns = time.time_ns()
         return self
 
@@ -83,6 +96,7 @@ class Span:
         self.ended_ns = time.time_ns()
         assert self._tokens is not None
         context.leave(self._tokens)
+        _active.set(self._outer)
         if isinstance(exc, Exception) and not self.error:
             self.failed(error_type(exc))
         if self._done is not None:

@@ -4,6 +4,7 @@ On if and only if OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT) is set an
 trace still goes on from process to process and stands on every log line; nothing is recorded, and no SDK is imported.
 """
 
+import atexit
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from uuid import UUID
 from observe.context import TraceContext, about, current
 from observe.export import Counts, Exporter, Limits
 from observe.sampling import Sampler
-from observe.span import Kind, Span, new_span_id, new_trace_id
+from observe.span import Kind, Span, active, new_span_id, new_trace_id
 from observe.vocabulary import Attributes, Name, Value
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 
     from observe.export import Send
 
-__all__ = ["Span", "TraceContext", "counts", "current", "document", "enabled", "flush", "record", "setup", "span"]
+__all__ = [
+    *("Span", "TraceContext", "counts", "current", "document", "enabled", "flush", "note", "preload", "record"),
+    *("setup", "span", "unkept"),
+]
 
 FLUSH_S: Final = 3.0
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _NOTHING: Final[Attributes] = {}
+_ANSWERING: Final[frozenset[Kind]] = frozenset({"server", "consumer"})
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ def setup(service: str, variables: Mapping[str, str], exporter: "SpanExporter | 
         return sender(resource, exporter)
 
     _process.renew = lambda: Exporter(make, limits)
+    atexit.register(flush)
     _process.exporter = _process.renew()
 
 
@@ -88,18 +94,32 @@ def span(
     links: Sequence[TraceContext] = (),
     about: Attributes = _NOTHING,
 ) -> Span:
-    """To be entered with `with`. Its parent is the current span unless one is given; without any, a trace begins here.
+    """To be entered with `with`. Its parent is the current span unless one is given.
+
+    Without any a trace begins, if this answers somebody: what a process does of its own accord, over and over, is
+    nobody's trace.
 
     `about` is what all spans and log lines inside are about, too.
     """
     above = parent or current()
-    trace_id = new_trace_id() if above is None else above.trace_id
-    kept = _process.sampler.keeps(trace_id, above)
+    if above is None:
+        trace_id = new_trace_id()
+        kept = kind in _ANSWERING and _process.sampler.keeps(trace_id)
+    else:
+        trace_id, kept = above.trace_id, _process.sampler.keeps(above.trace_id, above)
     done = _process.exporter.put if kept and _process.exporter is not None else None
     if above is not None and done is None:
         return Span(name, kind, above, above, {}, about, (), None)
     where = TraceContext(trace_id, new_span_id(), kept)
+    if done is None:
+        return Span(name, kind, where, None, {}, about, (), None)
     return Span(name, kind, where, above, {**_inherited(), **about, **attributes}, about, links, done)
+
+
+def note(attributes: Attributes) -> None:
+    """Something more about the span under way, from whoever learns it deep inside."""
+    if (under_way := active()) is not None:
+        under_way.attributes.update(attributes)
 
 
 def record(
@@ -132,6 +152,11 @@ def document(document_id: UUID) -> TraceContext:
     trace_id = document_id.hex
     root = hashlib.sha256(document_id.bytes).hexdigest()[:16]
     return TraceContext(trace_id, root, _process.sampler.keeps(trace_id))
+
+
+def unkept() -> TraceContext:
+    """A trace for the log alone: of what comes every second and finds nothing to do."""
+    return TraceContext(new_trace_id(), new_span_id(), sampled=False)
 
 
 def flush(timeout_s: float = FLUSH_S) -> bool:

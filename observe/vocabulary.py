@@ -1,5 +1,6 @@
 """Every attribute that a span of ours may have: our own closed list, and standard ones by their standard names."""
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -69,6 +70,18 @@ VALUES: Final[Mapping[str, frozenset[str]]] = {
     "caller.type": frozenset({"user", "service", "unknown"}),
     "failed.stage": frozenset({"scraping", "chunking", "embedding"}),
 }
+
+
+_SECRET_PARAMETERS: Final = re.compile(
+    r"(?i)([?&;](?:[^=&#;]*[_.-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig|auth|credential)s?=)[^&#;]*"
+)
+_USER_INFO: Final = re.compile(r"(?<=://)[^/?#@]*@")
+MAX_URL_CHARS: Final = 2048
+
+
+def clean(url: str) -> str:
+    """An address as it may be told: without user and password, and without the values of what is called a secret."""
+    return _SECRET_PARAMETERS.sub(r"\1REDACTED", _USER_INFO.sub("", url))[:MAX_URL_CHARS]
 
 
 def strangers(attributes: Mapping[str, object]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+from observe import tracing
 from shared.contracts.payload import ObjectRef
 from shared.errors import InvalidInput, Permanent, Transient, Unavailable
 from shared.events.ids import derived_id
@@ -58,7 +59,8 @@ class ObjectStore:
         sha256 = hashlib.sha256(content).hexdigest()
         key = _checked(f"corpora/{corpus_id}/{kind}/{sha256}")
         try:
-            await self._backend.put_async(key, content)
+            with tracing.span("object put", {"http.response.body.size": len(content)}, kind="client"):
+                await self._backend.put_async(key, content)
         except Exception as exc:
             raise _unavailable() from exc
         return ObjectRef(key=key, sha256=sha256, size_bytes=len(content))
@@ -67,8 +69,9 @@ class ObjectStore:
         """Raises `Permanent` object_missing, `Transient` object_corrupt: it may have been cut off on its way only, and
         `Unavailable` when the store does not answer."""
         try:
-            result = await self._backend.get_async(_checked(ref.key))
-            content = bytes(await result.bytes_async())
+            with tracing.span("object get", kind="client"):
+                result = await self._backend.get_async(_checked(ref.key))
+                content = bytes(await result.bytes_async())
         except FileNotFoundError:
             raise Permanent(
                 "object_missing", "the stored content is gone; the document must be fetched again"

@@ -67,6 +67,7 @@ def wire(variables: Mapping[str, str]) -> Function[Resources]:
     membership = Membership(settings.membership)
     return Function(
         name="chunk",
+        stage="chunk",
         open=partial(_open, settings, variables, sink, membership),
         events={ChunkRequested: chunk_requested},
         invoke=chunk_text,

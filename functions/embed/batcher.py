@@ -8,6 +8,10 @@ from typing import TypeAlias
 from functions.embed.core import BatchLimits, Item, is_full, take_batch
 from functions.embed.measures import batch_leaves
 from functions.embed.sender import Outcome
+from observe import context, tracing
+from observe.context import TraceContext
+from observe.span import Span
+from observe.vocabulary import Attributes
 from shared.embeddings.answer import Model
 from shared.errors import StageFailure
 from shared.tally import current
@@ -27,13 +31,23 @@ class Batcher:
         self._waiting: list[Text] = []
         self._sending: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        # Documents of many traces share a batch: it belongs to the wake-up, or the call, that opened this.
+        self._trace = context.current()
 
     async def embed(self, texts: Sequence[tuple[str, int]], model: Model) -> "list[array[float]]":
         """Vectors for (text, tokens) pairs, in order. Raises the `StageFailure` of the first text that has none."""
-        document, payer = Document(len(texts)), current()
-        self._waiting += [Item(text, tokens, model, (document, n), payer) for n, (text, tokens) in enumerate(texts)]
-        self._pump()
-        return await document.vectors() if texts else []
+        if not texts:
+            return []
+        attributes: Attributes = {
+            "operation": "write",
+            "embedding.model": model.name,
+            "embedding.tokens": sum(tokens for _, tokens in texts),
+        }
+        with tracing.span("embeddings", attributes) as span:
+            document, payer = Document(len(texts), span), current()
+            self._waiting += [Item(text, tokens, model, (document, n), payer) for n, (text, tokens) in enumerate(texts)]
+            self._pump()
+            return await document.vectors()
 
     def _pump(self) -> None:
         """Full batches leave at once; the rest waits a moment for company, or for a free place."""
@@ -58,11 +72,18 @@ class Batcher:
             waited_s = asyncio.get_running_loop().time() - batch[0].owner[0].since
             tokens = sum(item.tokens for item in batch)
             batch_leaves(len(batch), tokens, self._limits.max_tokens, waited_s)
-            task = asyncio.create_task(self._run(batch), name="embedding batch")
+            with context.entered(self._trace):
+                task = asyncio.create_task(self._run(batch), name="embedding batch")
             self._sending.add(task)
             task.add_done_callback(self._sent)
 
     async def _run(self, batch: "list[Text]") -> None:
+        with tracing.span("embedding batch", _described(batch), links=_sharing(batch)) as span:
+            for document in {item.owner[0] for item in batch}:
+                document.span.link(span.context if span.recorded else None)
+            await self._settle(batch)
+
+    async def _settle(self, batch: "list[Text]") -> None:
         try:
             for item, outcome in await self._send(batch):
                 document, position = item.owner
@@ -91,7 +112,8 @@ class Batcher:
 class Document:
     """What one caller waits for: all its vectors, or the first thing that went wrong."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, span: Span) -> None:
+        self.span = span
         self._arrived: dict[int, array[float]] = {}
         self._count = count
         self.since = asyncio.get_running_loop().time()
@@ -117,6 +139,19 @@ class Document:
     async def vectors(self) -> "list[array[float]]":
         await self._done
         return [self._arrived[position] for position in range(self._count)]
+
+
+def _described(batch: "list[Text]") -> Attributes:
+    return {
+        "operation": "write",
+        "embedding.model": batch[0].model.name,
+        "embedding.tokens": sum(item.tokens for item in batch),
+        "messaging.batch.message_count": len(batch),
+    }
+
+
+def _sharing(batch: "list[Text]") -> list[TraceContext]:
+    return [document.span.context for document in dict.fromkeys(item.owner[0] for item in batch)]
 
 
 Text: TypeAlias = Item[tuple[Document, int]]

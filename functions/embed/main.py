@@ -23,6 +23,7 @@ def build_from(env: Environment) -> Function[Desk]:
     membership = Membership.read(env)
     return Function(
         name="embed",
+        stage="embed",
         open=partial(open_desk, read_wake(env), BatchSettings.read(env), default_model(env), membership),
         events={EmbedRequested: wake_workers},
         invoke=embed_texts,

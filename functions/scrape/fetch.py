@@ -5,11 +5,13 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 
 from functions.scrape.body import MAX_BYTES, too_large
 from functions.scrape.core import REDIRECTS, Response
+from observe import http
 from shared.errors import Permanent, StageFailure, Transient
 from shared.tally import current
 
@@ -42,12 +44,14 @@ class Fetcher:
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None, *, cut_at: int | None = None) -> Response:
         """Raises `StageFailure`. With `cut_at` a longer body is cut there instead of refused."""
-        with _translated():
+        with http.sending(_name(url), "GET", url) as span, _translated():
             async with (
                 asyncio.timeout(self._limits.total_s),
                 self._client.stream("GET", url, headers=_complete(url, headers), timeout=self._timeout) as response,
             ):
+                span.set("http.response.status_code", response.status_code)
                 body = b"" if response.status_code in REDIRECTS else await self._read(response, cut_at)
+                span.set("http.response.body.size", len(body))
         # Looking at a header of the same name twice joins the values, as lists in headers may be. Not this one: each of
         # its lines may speak to another crawler.
         lines = {"x-robots-tag": "\n".join(response.headers.get_list("x-robots-tag"))}
@@ -66,6 +70,10 @@ class Fetcher:
             if len(body) > self._limits.bytes:
                 raise too_large(self._limits.bytes)
         return bytes(body)
+
+
+def _name(url: str) -> str:
+    return "robots.txt" if urlsplit(url).path == "/robots.txt" else "fetch"
 
 
 def _complete(url: str, headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ def build_from(env: Environment) -> Function[Desk]:
     wake, fetch = read_wake(env), FetchSettings.read(env)
     return Function(
         name="scrape",
+        stage="scrape",
         open=lambda: open_desk(wake, fetch),
         events={ScrapeRequested: wake_workers},
         invoke=scrape_page,

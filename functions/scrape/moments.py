@@ -16,6 +16,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from observe import tracing
+from observe.vocabulary import Attributes
+
 # A key lives exactly as long as the domain must be left alone; Redis's own clock decides, the same for everybody. It
 # holds that time, too: a key with more left than it was given is of before that clock was set back, and counts no more.
 # $1 milliseconds until the next request. Answers the milliseconds to wait; 0 took the moment.
@@ -34,6 +37,8 @@ end
 """
 # Claims go by another clock than Redis, and sooner than the request: so much is waited for in place.
 NEAR_S = 0.25
+
+_REDIS: Attributes = {"db.system.name": "redis", "db.operation.name": "EVALSHA"}
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +72,8 @@ class Moments:
             self._without_redis()
 
     async def _try(self, domain: str, delay_s: float) -> float:
-        return int(await self._take(keys=[_key(domain)], args=[max(1, math.ceil(delay_s * 1000))])) / 1000
+        with tracing.span("redis EVALSHA", _REDIS, kind="client"):
+            return int(await self._take(keys=[_key(domain)], args=[max(1, math.ceil(delay_s * 1000))])) / 1000
 
     def _without_redis(self) -> float:
         if not self._complained:

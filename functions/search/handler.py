@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from functions.search.core import read_request, results_of
+from functions.search.core import SearchRequest, read_request, results_of
 from functions.search.recall import RecallProbe
 from functions.search.settings import Settings
+from observe import tracing
+from observe.vocabulary import Attributes
 from shared.auth.context import CallerContext
 from shared.auth.membership import Membership
 from shared.embeddings.answer import Model
@@ -42,7 +44,8 @@ class QueryLane:
         started = time.perf_counter()
         try:
             async with self._places:
-                [vector] = await self._client.embed([query], model)
+                with tracing.span("embed query", {"operation": "read", "embedding.model": model.name}):
+                    [vector] = await self._client.embed([query], model)
         except TooLarge as exc:
             raise InvalidInput("query_too_long", "the question is longer than the model takes", field="query") from exc
         finally:
@@ -83,7 +86,17 @@ async def answer(body: Json, caller: CallerContext, resources: Resources) -> Jso
     corpus = await find_corpus(resources.store, caller.caller_id, request.corpus)
     if corpus is None:
         raise NotFound("corpus_not_found", "you have no corpus of this name", field="corpus")
-    vector = await resources.lane.embed(resources.prefix + request.query, Model(corpus.model, corpus.dimension))
-    hits = await search(resources.store, corpus, vector, request.k, request.matching)
+    with tracing.span("nearest passages", _described(request, corpus.model)):
+        vector = await resources.lane.embed(resources.prefix + request.query, Model(corpus.model, corpus.dimension))
+        hits = await search(resources.store, corpus, vector, request.k, request.matching)
     resources.recall.offer(corpus, vector, request.matching, hits)
     return results_of(hits)
+
+
+def _described(request: SearchRequest, model: str) -> Attributes:
+    return {
+        "operation": "read",
+        "corpus.name": request.corpus,
+        "search.top_k": request.k,
+        "embedding.model": model,
+    }

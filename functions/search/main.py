@@ -21,6 +21,7 @@ def build_from(env: Environment) -> Function[Resources]:
     membership = Membership.read(env)
     return Function(
         name="search",
+        stage="read",
         open=partial(open_resources, Settings.read(env), membership),
         invoke=answer,
         invoke_access="read",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from observe import metrics
+from observe import http, metrics
+from observe.span import Span
 from shared.auth.access import DEFAULT_SCOPES
 from shared.auth.answer import MAX_BYTES, read_caller
 from shared.auth.breaker import CircuitBreaker
@@ -140,11 +141,18 @@ class Membership:
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=self._timeout_s, trust_env=False)
         headers = {"X-API-Key": api_key, "X-Request-Id": request_id}
+        with http.sending("membership", "POST", self._url) as span:
+            return await self._read(self._client, headers | http.carried(), span)
+
+    async def _read(self, client: "httpx.AsyncClient", headers: dict[str, str], span: Span) -> CallerContext | None:
+        import httpx  # noqa: PLC0415
+
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._client.stream("POST", self._url, json={}, headers=headers) as response,
+                client.stream("POST", self._url, json={}, headers=headers) as response,
             ):
+                span.set("http.response.status_code", response.status_code)
                 if response.status_code in (401, 403):
                     return None
                 if response.status_code != 200:

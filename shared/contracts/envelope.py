@@ -1,16 +1,23 @@
 """From a payload to its event and back."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 from uuid import uuid4
 
 from pydantic import ValidationError
 
+from observe import context
+from observe.vocabulary import Name
 from shared.contracts.payload import Payload
 from shared.contracts.registry import payload_class, schema_id
 from shared.errors import InvalidInput
 from shared.events.event import CloudEvent
 from shared.events.ids import derived_id
+
+# Which attributes of spans travel with events, under which names.
+ABOUT: Final[Mapping[str, Name]] = {"jobid": "job.id", "joburl": "job.url"}
 
 
 def to_event(
@@ -22,9 +29,12 @@ def to_event(
     id: str | None = None,  # noqa: A002  the attribute's name
     traceparent: str | None = None,
 ) -> CloudEvent:
-    """Unsigned. With a cause the id follows from it, and so does the trace: a re-run emits the same event again."""
-    extensions = payload.extensions()
-    trace = traceparent or (cause and cause.extensions.get("traceparent"))
+    """Unsigned. With a cause the id follows from it: a re-run emits the same event again.
+
+    It belongs to the span that it leaves, unless a `traceparent` is given, and outside of any to what caused it. So do
+    the job and the page that the work in hand is about.
+    """
+    trace = traceparent or _trace(cause)
     return CloudEvent(
         id=id or _id(payload, cause),
         source=source,
@@ -32,7 +42,7 @@ def to_event(
         subject=payload.subject(),
         time=_rfc3339(time),
         dataschema=schema_id(payload.event_type),
-        extensions=extensions | ({"traceparent": trace} if trace else {}),
+        extensions=_about() | payload.extensions() | ({"traceparent": trace} if trace else {}),
         data=payload.model_dump(mode="json"),
     )
 
@@ -60,6 +70,17 @@ def _id(payload: Payload, cause: CloudEvent | None) -> str:
         return str(uuid4())
     token = payload.extensions().get("token")
     return derived_id(cause.id, cause.source, payload.event_type, payload.subject(), token)
+
+
+def _trace(cause: CloudEvent | None) -> str | None:
+    if (here := context.current()) is not None:
+        return here.format()
+    return cause.extensions.get("traceparent") if cause else None
+
+
+def _about() -> dict[str, str]:
+    about = context.about()
+    return {name: str(about[attribute]) for name, attribute in ABOUT.items() if attribute in about}
 
 
 def _rfc3339(time: datetime) -> str:

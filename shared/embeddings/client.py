@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from observe import http, tracing
+from observe.span import Span
+from observe.vocabulary import Attributes
 from shared.embeddings.answer import Model, read_answer
 from shared.embeddings.measures import Purpose
 from shared.errors import InvalidInput, Overloaded, SluiceError, TooLarge, Unavailable
@@ -73,7 +76,7 @@ class EmbeddingClient:
         Raises `TooLarge` (fewer or shorter texts may pass), `InvalidInput` (one of these texts will not), `Overloaded`
         (with the wait that was asked for), `EndpointDown`, and `Unavailable` for what may be the fault of one text.
         """
-        with self._purpose.request():
+        with self._purpose.request(), _asking(model, len(texts)):
             return await self._ask(texts, model)
 
     async def _ask(self, texts: Sequence[str], model: Model) -> "list[array[float]]":
@@ -81,7 +84,7 @@ class EmbeddingClient:
 
         try:
             raw = await self._open().embeddings.with_raw_response.create(
-                input=list(texts), model=model.name, encoding_format="base64"
+                input=list(texts), model=model.name, encoding_format="base64", extra_headers=http.carried()
             )
         except APIError as exc:
             raise _in_our_words(exc) from exc
@@ -103,6 +106,16 @@ class EmbeddingClient:
                 base_url=settings.base_url, api_key=settings.api_key, timeout=settings.timeout_s, max_retries=0
             )
         return self._openai
+
+
+def _asking(model: Model, texts: int) -> Span:
+    attributes: Attributes = {
+        "embedding.model": model.name,
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.request.model": model.name,
+        "messaging.batch.message_count": texts,
+    }
+    return tracing.span("embeddings request", attributes, kind="client")
 
 
 def _in_our_words(exc: "APIError") -> SluiceError:

@@ -10,6 +10,11 @@ TYPE_PREFIX = "dev.sluice."
 MAX_EVENT_BYTES = 64 * 1024
 
 
+def short(event_type: str) -> str:
+    """`dev.sluice.document.scraped.v1` as `document.scraped`, for people."""
+    return event_type.removeprefix(TYPE_PREFIX).rpartition(".v")[0] or event_type
+
+
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
     """`time` is RFC 3339 text, kept as received so that a signature survives every hop."""

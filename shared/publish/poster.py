@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from observe import metrics
+from observe import context, metrics, tracing
+from observe.span import Span
+from observe.vocabulary import Name, Value
 from shared.errors import InvalidInput, SluiceError, Unavailable
 from shared.events.codec import decode, encode_binary
-from shared.events.event import CloudEvent
+from shared.events.event import CloudEvent, short
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,12 +63,14 @@ class Poster:
     async def _persist(self, url: str, event: CloudEvent) -> CloudEvent | None:
         headers, body = encode_binary(event)
         headers = [*headers, ("prefer", "reply")]
-        for delay_s in self._delays:
-            try:
-                return await self._once(url, headers, body)
-            except Unavailable as exc:
-                await self._sleep(max(delay_s, min(exc.retry_after_s or 0.0, LONGEST_ASKED_WAIT_S)))
-        return await self._once(url, headers, body)
+        with sending(url, event) as span:
+            for resends, delay_s in enumerate(self._delays, 1):
+                try:
+                    return await self._once(url, headers, body)
+                except Unavailable as exc:
+                    await self._sleep(max(delay_s, min(exc.retry_after_s or 0.0, LONGEST_ASKED_WAIT_S)))
+                span.set("http.request.resend_count", resends)
+            return await self._once(url, headers, body)
 
     async def _once(self, url: str, headers: list[tuple[str, str]], body: bytes) -> CloudEvent | None:
         import aiohttp  # noqa: PLC0415
@@ -89,6 +94,20 @@ class Poster:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def sending(url: str, event: CloudEvent) -> Span:
+    """In the trace of whoever sends, or else in the event's own: a relay has none."""
+    parts = urlsplit(url)
+    attributes: dict[Name, Value] = {
+        "cloudevents.event_id": event.id,
+        "cloudevents.event_type": event.type,
+        "messaging.operation.type": "send",
+        "server.address": parts.hostname or "",
+        "url.path": parts.path,
+    }
+    parent = context.current() or context.parse(event.extensions.get("traceparent"))
+    return tracing.span(f"publish {short(event.type)}", attributes, kind="producer", parent=parent)
 
 
 def _reply(status: int, headers: Mapping[str, str], content: bytes) -> CloudEvent | None:

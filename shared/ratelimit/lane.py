@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from observe import tracing
+from observe.vocabulary import Attributes
 from shared.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 1.0
 Arguments: TypeAlias = Sequence[str | int]
+_REDIS: Final[Attributes] = {"db.system.name": "redis", "db.operation.name": "EVALSHA"}
 _Waiting: TypeAlias = "tuple[Arguments, asyncio.Future[str]]"
 
 
@@ -32,10 +35,12 @@ class ScriptLane:
         if self._taken:
             answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             self._waiting.append((arguments, answer))
-            return await answer
+            with tracing.span("redis EVALSHA", _REDIS, kind="client"):
+                return await answer
         self._taken = True
         try:
-            return (await self._answers([arguments]))[0]
+            with tracing.span("redis EVALSHA", _REDIS, kind="client"):
+                return (await self._answers([arguments]))[0]
         finally:
             self._taken = bool(self._waiting)
             if self._waiting:

@@ -3,15 +3,19 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Generic, TypeVar
 
+from observe import context, tracing
+from observe.span import Span
 from shared.auth.access import require
 from shared.errors import Interrupted, InvalidInput, NotFound, SluiceError, TooLarge, Unauthenticated
 from shared.events import strict_json
 from shared.events.codec import is_event
 from shared.events.event import MAX_EVENT_BYTES
-from shared.runtime import asgi
+from shared.runtime import asgi, spans
 from shared.runtime.event_endpoint import NO_CONTENT, EventEndpoint, tell
 from shared.runtime.function import Function
 from shared.runtime.gate import Gate
@@ -41,6 +45,7 @@ class FunctionApp(Generic[R]):
         self._gate = Gate(function.limits.concurrency)
         self._metrics = Metrics(function.name)
         resources.tell_opened(self._metrics.opened)
+        self._cold_start = spans.ColdStart()
         self._draining = False
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -53,7 +58,8 @@ class FunctionApp(Generic[R]):
             return
         kind, started = self._kind(request), time.perf_counter()
         try:
-            response = await self._respond(kind, request, scope, receive)
+            with context.entered(spans.heard(request.headers)):
+                response = await self._respond(kind, request, scope, receive)
             await _deliver(response, request, receive, send)
             status = response.status
         except asgi.ClientGone:
@@ -92,12 +98,13 @@ class FunctionApp(Generic[R]):
     async def _respond(
         self, kind: Kind, request: HttpRequest, scope: asgi.Scope, receive: asgi.Receive
     ) -> HttpResponse:
+        arrived_s = time.time()
         try:
             if kind == "none":
                 return self._no_such_route(request)
             with self._gate.admitted():
                 body = await self._read(kind, request, receive)
-                return await self._handle(kind, replace(request, body=body), scope)
+                return await self._traced(kind, replace(request, body=body), scope, arrived_s)
         except SluiceError as error:
             self._metrics.failed(error.code)
             logger.info("request refused", extra={"code": error.code, "request_id": request.request_id})
@@ -121,35 +128,50 @@ class FunctionApp(Generic[R]):
         too_large = TooLarge("body_too_large", f"a request to this function is at most {limits.body_bytes} bytes")
         return await asgi.read_body(request.headers, receive, limits.body_bytes, limits.body_timeout_s, too_large)
 
-    async def _handle(self, kind: Kind, request: HttpRequest, scope: asgi.Scope) -> HttpResponse:
+    async def _traced(self, kind: Kind, request: HttpRequest, scope: asgi.Scope, arrived_s: float) -> HttpResponse:
+        """The span begins when the request came, though whose it is was known only later."""
         if kind == "event":
             event, payload = self._events.read(scope, request)
-            return await self._events.answer(request, event, payload, await self._opened())
-        if kind == "route":
-            return await self._function.routes[request.method, request.path](request, await self._opened())
-        if kind == "nudge":
+            span = spans.of_event(self._function, event, request)
+        elif kind == "nudge":
             return await self._nudge(request)
-        return await self._invoke(request)
+        else:
+            span = spans.of_call(self._function, request, route=kind == "route")
+        with span:
+            span.started_ns = int(arrived_s * 1e9)
+            opened = partial(self._opened, arrived_s, span)
+            if kind == "event":
+                response = await self._events.answer(request, event, payload, await opened())
+            elif kind == "route":
+                response = await self._function.routes[request.method, request.path](request, await opened())
+            else:
+                response = await self._invoke(request, opened, span)
+            span.set("http.response.status_code", response.status)
+        return response
 
     async def _nudge(self, request: HttpRequest) -> HttpResponse:
         if request.body or self._function.nudged is None:
             raise InvalidInput("not_an_event", "a nudge carries nothing")
-        await self._function.nudged(await self._opened())
+        with context.entered(tracing.unkept()):
+            await self._function.nudged(await self._resources.get(_OPENING_TIMEOUT_S))
         return NO_CONTENT
 
-    async def _invoke(self, request: HttpRequest) -> HttpResponse:
+    async def _invoke(self, request: HttpRequest, opened: Callable[[], Awaitable[R]], span: Span) -> HttpResponse:
         function = self._function
         if function.invoke is None or function.membership is None:
             raise InvalidInput("not_an_event", "this function takes CloudEvents only")
         if not (api_key := request.headers.get("x-api-key")):
             raise Unauthenticated("key_missing", "send your API key in the X-API-Key header")
         caller = await function.membership.authenticate(api_key, request.request_id)
+        span.set("caller.type", caller.caller_type)
         require(caller, function.invoke_access)
         value = strict_json.parse(request.body, "body")
-        return json_response(await function.invoke(value, caller, await self._opened()))
+        return json_response(await function.invoke(value, caller, await opened()))
 
-    async def _opened(self) -> R:
-        return await self._resources.get(_OPENING_TIMEOUT_S)
+    async def _opened(self, arrived_s: float, span: Span) -> R:
+        opened = await self._resources.get(_OPENING_TIMEOUT_S)
+        self._cold_start.waited_for(self._resources.opened_s, arrived_s, span)
+        return opened
 
     def _no_such_route(self, request: HttpRequest) -> HttpResponse:
         allowed = {method for method, path in self._function.routes if path == request.path}

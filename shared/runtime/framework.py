@@ -1,8 +1,10 @@
 """The same function under `functions-framework --asgi`, which has neither start nor end for resources."""
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from observe import tracing
 from shared.runtime.app import FunctionApp
 from shared.runtime.asgi import Asgi
 from shared.runtime.function import Function
@@ -21,6 +23,7 @@ def as_http_function(build: Callable[[], Function[R]]) -> "Callable[[Request], A
     async def main(request: "Request") -> Asgi:
         if not hosted or hosted[0][1].failed:
             function = build()
+            tracing.setup(function.name, os.environ)
             resources = Resources(function.open)
             hosted[:] = [(FunctionApp(function, resources), resources)]
         return hosted[0][0]

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from shared.auth.access import Access
 from shared.auth.context import CallerContext
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.events.signing import Signer
 
 R = TypeVar("R")
+Stage: TypeAlias = Literal["scrape", "chunk", "embed", "read"]
 
 
 class Authenticator(Protocol):
@@ -61,7 +62,7 @@ class Limits:
 class Function(Generic[R]):
     """`open` runs once, at start; readiness follows it. Routes are exact (method, path) pairs, and look after
     themselves; `invoke_access` is what a caller needs for `invoke`. `nudged` is what OpenFaaS's cron connector
-    sets going, which signs nothing: it must do no harm, however often it comes."""
+    sets going, which signs nothing: it must do no harm, however often it comes. `stage` is what spans call its part."""
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[R]]
@@ -75,6 +76,7 @@ class Function(Generic[R]):
     membership: Authenticator | None = None
     publish: EventSink | None = None
     limits: Limits = Limits()
+    stage: "Stage | None" = None
 
     def __post_init__(self) -> None:
         unguarded = {payload.event_type for payload in self.events} - self.unsigned_ok

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
@@ -13,7 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 class Resources(Generic[R]):
-    """Held by one task from entry to exit, as task groups and cancel scopes inside a context demand."""
+    """Held by one task from entry to exit, as task groups and cancel scopes inside a context demand.
+
+    `opened_s` is when they were open: seconds since 1970.
+    """
 
     def __init__(self, enter: Callable[[], AbstractAsyncContextManager[R]]) -> None:
         self._enter = enter
@@ -21,6 +25,7 @@ class Resources(Generic[R]):
         self._opened: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self.holder = asyncio.create_task(self._hold(), name="resources")
         self.failed = False
+        self.opened_s: float | None = None
 
     @property
     def ready(self) -> bool:
@@ -47,6 +52,7 @@ class Resources(Generic[R]):
     async def _hold(self) -> None:
         try:
             async with self._enter() as opened:
+                self.opened_s = time.time()
                 self._opened.set_result(opened)
                 await self._closing.wait()
         except SluiceError as exc:

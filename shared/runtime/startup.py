@@ -1,11 +1,12 @@
 """How every process of ours begins: its log first, then its settings."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from observe import logs
+from observe import logs, tracing
 from shared.errors import SluiceError
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 def starting(service: str) -> Iterator[None]:
     """What is wrong with a setting inside is one line of the log and exit status 1: a traceback would hide it."""
     logs.setup(service)
+    tracing.setup(service, os.environ)
     try:
         yield
     except SluiceError as exc:

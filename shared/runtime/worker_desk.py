@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from observe import context, tracing, vocabulary
+from observe.span import Span
+from observe.vocabulary import Attributes
 from shared.contracts.costs import Spent
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload
@@ -19,6 +23,7 @@ from shared.pipeline.costs import cost_of_release
 from shared.publish.open import open_sink, read_signed_sink
 from shared.publish.relay import relay
 from shared.publish.sink import PATIENT, OpenSink
+from shared.runtime.function import Stage
 from shared.settings import Environment
 from shared.store.claims import release, renew, report
 from shared.store.outbox import mark_published
@@ -33,18 +38,22 @@ from shared.workqueue.wake import Waker
 SWEEP_EVERY_S = 2.0
 OUTAGE_WAIT_S = 15.0
 
+_STAGES: Final[dict[FailedStage, Stage]] = {"scraping": "scrape", "chunking": "chunk", "embedding": "embed"}
+
 Saturated: TypeAlias = Callable[[], Awaitable[None]]
 Work: TypeAlias = Callable[[OpenSink, asyncio.Event, Saturated], Awaitable[DrainReport]]
 
 
-class TracedClaim(Claim, Protocol):
-    """A claim that knows the trace its results belong to."""
+class PageClaim(Claim, Protocol):
+    """A claim that knows its page, and since when that was ready to be worked on."""
 
     @property
-    def traceparent(self) -> str | None: ...
+    def url(self) -> str: ...
+    @property
+    def ready_at(self) -> datetime: ...
 
 
-C = TypeVar("C", bound=TracedClaim)
+C = TypeVar("C", bound=PageClaim)
 
 
 def run_stage(env: Environment, wake: WakeSettings, slot: int, work: Work) -> None:
@@ -101,7 +110,8 @@ class WorkerDesk:
         settings = self.settings
         return await drain(
             stage=self.stage,
-            claim=claim,
+            span=self._span,
+            claim=lambda limit: self._claimed(claim, limit),
             work=work,
             publish=self._publish,
             renew=lambda claims: renew(self.store, claims, settings.lease_s, self.now()),
@@ -130,8 +140,32 @@ class WorkerDesk:
         swept = await sweep(self.store, self.now(), self.settings.policy, every_s=SWEEP_EVERY_S)
         await relay(swept.events, self.sink, lambda ids: mark_published(self.store, ids, self.now()))
 
-    async def _publish(self, payload: Payload, claim: TracedClaim) -> None:
+    async def _claimed(self, claim: Callable[[int], Awaitable[Sequence[C]]], limit: int) -> Sequence[C]:
+        """One span for those that found something: a worker looks for work many times for each time that there is."""
+        began_s = time.time()
+        with context.entered(None):
+            claims = await claim(limit)
+        ended_s = time.time()
+        if claims:
+            tracing.record("claim", began_s, ended_s, {"messaging.batch.message_count": len(claims)})
+        for each in claims:
+            trace = tracing.document(each.document_id)
+            claimed_s = self.now().timestamp()  # by the clock that `ready_at` is by
+            tracing.record("queue wait", each.ready_at.timestamp(), claimed_s, self._about(each), parent=trace)
+        return claims
+
+    def _span(self, claim: PageClaim) -> Span:
+        """In the document's own trace, linked to the wake-up that happened to bring it."""
+        wake_up = context.current()
+        links = [] if wake_up is None else [wake_up]
+        parent = tracing.document(claim.document_id)
+        return tracing.span(_STAGES[self.stage], kind="consumer", parent=parent, links=links, about=self._about(claim))
+
+    def _about(self, claim: PageClaim) -> Attributes:
+        url = vocabulary.clean(claim.url)
+        return {"job.id": str(claim.job_id), "job.url": url, "job.stage": _STAGES[self.stage]}
+
+    async def _publish(self, payload: Payload, claim: PageClaim) -> None:
         """The same claim's result has the same id, however often it is sent."""
         event_id = derived_id(str(claim.document_id), self.source, payload.event_type, str(claim.token))
-        traced = {"id": event_id, "traceparent": claim.traceparent}
-        await self.sink.publish(to_event(payload, source=self.source, cause=None, time=self.now(), **traced))
+        await self.sink.publish(to_event(payload, source=self.source, cause=None, time=self.now(), id=event_id))

@@ -59,7 +59,6 @@ class ScrapeClaim:
     domain: str
     etag: str | None
     last_modified: str | None
-    traceparent: str | None
     ready_at: datetime
     sitemap: SitemapOptions | None = None
 
@@ -82,7 +81,6 @@ class EmbedClaim:
     tokens: int
     model: str
     dimension: int
-    traceparent: str | None
     ready_at: datetime
 
 

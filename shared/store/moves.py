@@ -10,7 +10,7 @@ from shared.events.event import CloudEvent, Json
 from shared.pipeline.costs import Cost
 from shared.pipeline.decision import Effect, Move
 from shared.pipeline.states import UNFINISHED, State
-from shared.store import measures
+from shared.store import measures, traces
 from shared.store.costs import as_json
 from shared.store.outbox import columns, due_at
 from shared.store.outgoing import announce, chunk_request, emitted
@@ -54,6 +54,8 @@ async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] |
     if done is None or not done["moved"]:
         return None
     measures.moved(step.row, step.move, now)
+    if step.move.state not in UNFINISHED:
+        traces.ended(step.row, step.move, now)
     wake_up = [emitted(EmbedRequested(reason="advanced"), step.cause, now)] if done["woken"] else []
     return announced + _chunk_requests(step, now) + wake_up
 

@@ -10,7 +10,7 @@ from shared.pipeline.advance import advance
 from shared.pipeline.decision import Move
 from shared.pipeline.facts import LeaseExpired, Nudged
 from shared.pipeline.policy import Policy
-from shared.store import measures
+from shared.store import measures, traces
 from shared.store.moves import Step, perform
 from shared.store.queries import load
 from shared.store.store import Store
@@ -47,4 +47,6 @@ async def _move_each(
         if events is not None:
             measures.timed_out(decision, fact)
             moved.append(events)
+            if isinstance(fact, LeaseExpired):
+                traces.lease_expired(row, now)
     return moved

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from observe import tracing
 from shared.contracts.envelope import to_event
 from shared.contracts.jobs import DocumentIndexed
 from shared.contracts.payload import ObjectRef, Payload
@@ -36,9 +37,9 @@ def chunk_request(
         overlap_tokens=row["chunk_overlap_tokens"],
     )
     event_id = derived_id(str(row["id"]), payload.event_type, move.token, move.nudges)
-    return to_event(
-        payload, source=SOURCE, cause=cause, time=now, id=event_id, traceparent=None if cause else row["traceparent"]
-    )
+    # Without a cause it is a sweep that asks, whose own work this is not.
+    trace = None if cause else tracing.document(row["id"]).format()
+    return to_event(payload, source=SOURCE, cause=cause, time=now, id=event_id, traceparent=trace)
 
 
 def announce(row: "Row", move: Move, brings: Mapping[str, Json], cause: CloudEvent | None, now: datetime) -> CloudEvent:

@@ -15,6 +15,12 @@ def load(file: str) -> dict[str, str]:
     return {name: body.strip().removesuffix(";") for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+@cache
+def names() -> dict[str, str]:
+    """Of every statement by its text, as `<file>.<name>`."""
+    return {sql: name for name, sql in every().items()}
+
+
 def every() -> dict[str, str]:
     """All statements, as `<file>.<name>`."""
     files = sorted(path.stem for path in _FOLDER.glob("*.sql"))

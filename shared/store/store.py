@@ -6,9 +6,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from observe import tracing
 from shared.errors import Unavailable
 from shared.store.clock import Clock
 from shared.store.queries import load
+from shared.store.spans import observed
 
 if TYPE_CHECKING:
     import asyncpg
@@ -46,6 +48,7 @@ class Store:
                 command_timeout=timeout_s,
                 statement_cache_size=0 if pgbouncer else 200,
                 reset=_nothing_to_reset,
+                init=observed if tracing.enabled() else None,
             )
             opened = cls(pool)
             await opened._ask_time(pool)

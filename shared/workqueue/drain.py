@@ -5,12 +5,18 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from uuid import UUID
 
+from observe import tracing
+from observe.span import Span
 from shared.contracts.stages import FailedStage
 from shared.workqueue.in_hand import C, Claim, DocumentWork, DrainReport, InHand, Publish, Release, Reported
 from shared.workqueue.intake import Intake
 from shared.workqueue.periodic import periodically
 
 __all__ = ["Claim", "DrainReport", "drain"]
+
+
+def _unnamed(_: object) -> Span:
+    return tracing.span("document")
 
 
 async def drain(
@@ -31,6 +37,7 @@ async def drain(
     sweep: Callable[[], Awaitable[None]] | None = None,
     sweep_s: float = 5.0,
     clock: Callable[[], float] = time.monotonic,
+    span: Callable[[C], Span] = _unnamed,
 ) -> DrainReport:
     """Ends when nothing was ready for `linger_s` after the last document, when `budget_s` is over, or on `stop`.
 
@@ -40,9 +47,9 @@ async def drain(
     back too. What the work took is in its report, or goes with the claim that is given back. `renew` answers the
     documents that are no longer ours: their work is cancelled and forgotten. `release` is told the seconds before the
     next claim, `reported`, now and then, whose results were sent. `saturated` is called once, when more is ready than
-    fits. On `stop` unfinished claims are released.
+    fits. On `stop` unfinished claims are released. Work and its report happen in `span`.
     """
-    run = InHand(stage, work, publish, release, reported)
+    run = InHand(stage, work, publish, release, reported, span)
 
     async def heartbeat() -> None:
         await run.tell_reported()

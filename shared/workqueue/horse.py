@@ -8,8 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from observe import metrics
+from observe import metrics, tracing
 from shared.errors import Unavailable
+from shared.workqueue import wake_ups
 from shared.workqueue.counts import COUNTS, LAST_WORD_S, TELL_EVERY_S
 from shared.workqueue.drain import DrainReport
 from shared.workqueue.periodic import periodically
@@ -26,9 +27,16 @@ def run_wake_up(waker: Waker, slot: int, work: Work) -> None:
     """Runs `work(stop, saturated)` and asks for another wake-up if it left work behind.
 
     `stop` is set by SIGTERM, and when the parent is gone: nobody else would tell an orphan. `saturated` wakes the next
-    slot.
+    slot. Everything happens in the span of the wake-up, a child of the one that sent it.
     """
-    asyncio.run(_run(waker, slot, work))
+    from rq import get_current_job  # noqa: PLC0415
+
+    job = get_current_job()
+    try:
+        with wake_ups.of_job(job):
+            asyncio.run(_run(waker, slot, work))
+    finally:
+        tracing.flush()
 
 
 async def _run(waker: Waker, slot: int, work: Work) -> None:

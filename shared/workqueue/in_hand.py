@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
+from observe.span import Span
 from shared.contracts.costs import Spent, StageReport
 from shared.contracts.stages import FailedStage, StageFailed
 from shared.errors import Interrupted, SluiceError, Transient
@@ -65,8 +66,10 @@ class InHand(Generic[C]):
         publish: Publish[C],
         release: Release[C],
         reported: Reported[C],
+        span: Callable[[C], Span],
     ) -> None:
         self._stage = stage
+        self._span = span
         self._work = work
         self._publish = publish
         self._release = release
@@ -88,16 +91,23 @@ class InHand(Generic[C]):
         documents_in_hand(self._stage, len(self.active))
 
     async def _one(self, claim: C, tally: Tally) -> None:
+        with self._span(claim) as span:
+            await self._worked(claim, tally, span)
+
+    async def _worked(self, claim: C, tally: Tally, span: Span) -> None:
         work = Work(self._stage)
         try:
             with counting(tally):
                 payload = await Metered(self._work(claim), tally)
         except Interrupted as exc:
             work.failed("interrupted", exc.code)
+            span.failed(exc.code)
             await self._give_back({claim: tally.spent()}, exc.retry_after_s)
         except Exception as exc:
             failure = self._failure(claim, exc)
             work.failed(failure.kind, failure.code)
+            span.failed(failure.code)
+            span.set("failed.stage", failure.stage)
             await self._deliver(failure, claim, tally.spent())
         else:
             work.ended("passed" if payload is not None else "postponed")

@@ -4,12 +4,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from observe import context
+
 log = logging.getLogger(__name__)
 
 
 def periodically(seconds: float, do: Callable[[], Awaitable[None]], name: str) -> "asyncio.Task[None]":
-    """Calls `do` every `seconds`, the first time after one such wait, until the task is cancelled."""
-    return asyncio.create_task(_repeat(seconds, do, name), name=name)
+    """Calls `do` every `seconds`, first after one such wait, until the task is cancelled. It is in nobody's trace."""
+    with context.entered(None):
+        return asyncio.create_task(_repeat(seconds, do, name), name=name)
 
 
 async def _repeat(seconds: float, do: Callable[[], Awaitable[None]], name: str) -> None:

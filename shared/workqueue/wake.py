@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.errors import Unavailable
+from shared.workqueue import wake_ups
 from shared.workqueue.settings import WakeSettings
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class Waker:
 
     async def wake(self, slot: int = 0) -> bool:
         """False when nobody needs to be woken: one waits already, or there is no such slot. Raises `Unavailable`."""
-        return slot < self._slots and await asyncio.to_thread(self._guarded, self._wake, slot)
+        if slot >= self._slots:
+            return False
+        with wake_ups.sending(self.queue):
+            return await asyncio.to_thread(self._guarded, self._wake, slot)
 
     async def started(self, slot: int) -> None:
         """To be called when a wake-up starts, before the first claim: what becomes ready later needs a new one."""
@@ -65,6 +69,7 @@ class Waker:
             job_timeout=self._hard_limit_s,
             result_ttl=0,
             failure_ttl=FAILURES_KEPT_S,
+            meta=wake_ups.carried(),
         )
         return True
 

@@ -27,9 +27,9 @@ def test_a_span_is_the_child_of_the_one_around_it() -> None:
 
 def test_without_a_parent_a_trace_begins() -> None:
     with recording() as recorded:
-        with tracing.span("one"), tracing.span("child"):
+        with tracing.span("one", kind="server"), tracing.span("child"):
             pass
-        with tracing.span("other"):
+        with tracing.span("other", kind="consumer"), tracing.span("more"):
             pass
         one, other = recorded.one("one"), recorded.one("other")
         assert trace_id(one) == trace_id(recorded.one("child")) != trace_id(other)
@@ -38,7 +38,10 @@ def test_without_a_parent_a_trace_begins() -> None:
 
 def test_what_the_work_is_about_stands_on_every_span_below() -> None:
     with recording() as recorded:
-        with tracing.span("stage", {"queue.name": "scrape"}, about={"job.id": "1"}), tracing.span("inner") as inner:
+        with (
+            tracing.span("stage", {"queue.name": "scrape"}, parent=FAR, about={"job.id": "1"}),
+            tracing.span("inner") as inner,
+        ):
             inner.set("operation", "write")
         assert recorded.one("stage").attributes == {"queue.name": "scrape", "job.id": "1"}
         assert recorded.one("inner").attributes == {"operation": "write", "job.id": "1"}
@@ -47,7 +50,7 @@ def test_what_the_work_is_about_stands_on_every_span_below() -> None:
 def test_an_error_is_told_by_its_code_and_not_by_what_it_says() -> None:
     with recording() as recorded:
         for exc in (Transient("site_slow", "https://user:secret@example.org"), ValueError("secret")):
-            with pytest.raises(type(exc)), tracing.span("failing"):
+            with pytest.raises(type(exc)), tracing.span("failing", parent=FAR):
                 raise exc
         failed = recorded.named("failing")
         assert [(span.attributes or {})["error.type"] for span in failed] == ["site_slow", "ValueError"]
@@ -57,7 +60,7 @@ def test_an_error_is_told_by_its_code_and_not_by_what_it_says() -> None:
 
 def test_what_is_over_already_can_be_told_as_well() -> None:
     with recording() as recorded:
-        with tracing.span("now") as now:
+        with tracing.span("now", parent=FAR) as now:
             tracing.record("queue wait", 100.0, 101.5, {"queue.name": "scrape"})
         document = uuid4()
         tracing.record("document", 90.0, 110.0, where=tracing.document(document), links=[FAR])
@@ -74,6 +77,24 @@ def test_a_document_is_a_trace_that_everybody_knows() -> None:
     assert tracing.document(document) == tracing.document(document)
     assert tracing.document(document).trace_id == document.hex
     assert parse(tracing.document(document).format()) == tracing.document(document)
+
+
+def test_what_a_process_does_of_its_own_accord_is_nobodys_trace() -> None:
+    with recording() as recorded:
+        with tracing.span("look around"), tracing.span("inner"):
+            assert context.current() is not None
+        assert recorded.spans() == ()
+
+
+def test_whoever_learns_something_deep_inside_can_note_it() -> None:
+    with recording() as recorded:
+        with tracing.span("request", kind="server"):
+            with tracing.span("inner"):
+                tracing.note({"search.top_k": 3})
+            tracing.note({"job.id": "1"})
+        assert recorded.one("request").attributes == {"job.id": "1"}
+        assert recorded.one("inner").attributes == {"search.top_k": 3}
+    tracing.note({"job.id": "nobody hears it"})
 
 
 def test_off_a_trace_goes_on_and_nothing_is_kept() -> None:
@@ -117,12 +138,12 @@ def test_the_standard_variables_turn_it_on(variables: dict[str, str], on: bool) 
 
 def test_a_forked_child_exports_what_it_did_itself_and_nothing_twice() -> None:
     with recording() as recorded:
-        with tracing.span("of the parent"):
+        with tracing.span("of the parent", parent=FAR):
             pass
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             try:
-                with tracing.span("of the child"):
+                with tracing.span("of the child", parent=FAR):
                     pass
                 os.write(writing, " ".join(span.name for span in recorded.spans()).encode())
             finally:
@@ -140,14 +161,14 @@ def test_a_span_that_is_recorded_costs_little() -> None:
     with recording({"OTEL_BSP_MAX_QUEUE_SIZE": "100000"}):
         began = time.process_time()
         for _ in range(2000):
-            with tracing.span("one", {"queue.name": "scrape"}):
+            with tracing.span("one", {"queue.name": "scrape"}, parent=FAR):
                 pass
         assert time.process_time() - began < 2.0
 
 
 def test_the_resource_says_which_process_it_was() -> None:
     with recording({"SERVICE_VERSION": "abc123", "DEPLOYMENT_ENVIRONMENT": "staging", "HOSTNAME": "r-1"}) as recorded:
-        with tracing.span("one"):
+        with tracing.span("one", parent=FAR):
             pass
         said = recorded.one("one").resource.attributes
         assert {name: said[name] for name in ("service.name", "service.version", "deployment.environment")} == {
