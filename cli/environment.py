@@ -33,6 +33,7 @@ PASSED_ON = (
     "RATE_",
     "SCRAPE_",
     "SEARCH_",
+    "SERVICE_VERSION",
     "SYNC_TIMEOUT_SECONDS",
     "TIER_WEIGHTS",
     "VECTOR_",
@@ -80,5 +81,6 @@ def platform_environment(
 
 
 def _is_passed_on(name: str) -> bool:
-    """The endpoint's key goes as a secret, and only to the functions that ask for it."""
-    return name.startswith(PASSED_ON) and name != EMBEDDING_KEY_VARIABLE
+    """The endpoint's key goes as a secret, and only to the functions that ask for it. What a process is called in its
+    traces, each knows itself."""
+    return name.startswith(PASSED_ON) and name not in (EMBEDDING_KEY_VARIABLE, "OTEL_SERVICE_NAME")

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from gateway.resources import Caller, Opened, Resources
 from gateway.views import DocumentState
+from observe import context
+from observe.vocabulary import clean
 from shared.contracts.documents import ChunkList
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import DocumentPayload, ErrorCode, ObjectRef, Sentence
@@ -75,8 +77,10 @@ async def complete(job_id: UUID, body: Completion, _caller: Caller, resources: O
     if token == document.token and document.awaits(body.stage):
         payload = await _payload(body, document, token, resources)
         event_id = derived_id(str(document.id), "completed", body.stage, str(token))
-        event = to_event(payload, source="/gateway", cause=None, time=resources.store.clock.now(), id=event_id)
-        await resources.functions.send("orchestrator", event)
+        # What follows is about this page, whoever sent the report, and whatever trace that was in.
+        with context.entered(context.current(), {"job.id": str(job_id), "job.url": clean(document.url)}):
+            event = to_event(payload, source="/gateway", cause=None, time=resources.store.clock.now(), id=event_id)
+            await resources.functions.send("orchestrator", event)
         document = await _document(job_id, body.model_copy(update={"document_id": document.id}), resources)
     return Completed.model_validate({"document_id": document.id, "status": document.state, "token": document.token})
 

@@ -47,6 +47,8 @@ def _answered(span: Span, scope: Scope, status: int) -> None:
         span.set("http.route", route)
     span.set("http.response.status_code", status)
     span.set("request.mode", "async" if status == 202 else "sync")
+    if status < 400 and (job_id := scope.get("path_params", {}).get("job_id")):
+        span.set("job.id", str(job_id))
     if (caller := scope["state"].get("caller")) is not None:
         span.set("caller.type", caller.caller_type)
     if status >= 500:

@@ -16,6 +16,7 @@ from functions.scrape.parsing import Parser
 from functions.scrape.robots import Robots
 from functions.scrape.rules import sitemaps
 from functions.scrape.sitemaps import Sitemap
+from observe import tracing
 from shared.errors import InvalidInput, Permanent, Transient
 from shared.pipeline.domain import domain_of
 from shared.urls import normalise
@@ -138,7 +139,8 @@ class Scraper:
             named = sitemaps(unpack(response.body, encoding))
             return _listed(response.url, Sitemap(sitemaps=tuple(named)))
         page = Page(response.url, "sitemap", response.headers.get("content-type"), encoding, response.body)
-        return _listed(response.url, await self._parser.read_sitemap(page))
+        with tracing.span("extract"):
+            return _listed(response.url, await self._parser.read_sitemap(page))
 
     async def _read(self, response: Response, unchanged: Unchanged | None) -> Scraped:
         headers = response.headers
@@ -152,7 +154,8 @@ class Scraper:
                 response.body,
                 self._robots.agent,
             )
-            text = await self._parser.read(page)
+            with tracing.span("extract"):
+                text = await self._parser.read(page)
         asked = of_header(headers.get("x-robots-tag", "").split("\n"), self._robots.agent)
         return Scraped(
             directives=asked | of_page(((text and text.robots) or "").split("\n")),

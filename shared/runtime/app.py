@@ -132,7 +132,7 @@ class FunctionApp(Generic[R]):
         """The span begins when the request came, though whose it is was known only later."""
         if kind == "event":
             event, payload = self._events.read(scope, request)
-            span = spans.of_event(self._function, event, request)
+            span = spans.of_event(self._function, event, payload, request)
         elif kind == "nudge":
             return await self._nudge(request)
         else:

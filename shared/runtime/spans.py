@@ -8,6 +8,7 @@ from observe.context import TraceContext
 from observe.span import Span
 from observe.vocabulary import Attributes, Name, Value
 from shared.contracts.envelope import ABOUT
+from shared.contracts.payload import Payload
 from shared.events.event import CloudEvent, short
 from shared.runtime.function import Function
 from shared.runtime.http import HttpRequest
@@ -21,10 +22,10 @@ def heard(headers: Mapping[str, str]) -> TraceContext | None:
     return context.parse(headers.get("ce-traceparent")) or context.parse(headers.get("traceparent"))
 
 
-def of_event(function: Function[Any], event: CloudEvent, request: HttpRequest) -> Span:
+def of_event(function: Function[Any], event: CloudEvent, payload: Payload, request: HttpRequest) -> Span:
     """A child of the span that the event left. What needs no signature carries nothing, and is in nobody's trace."""
     parent = context.parse(event.extensions.get("traceparent")) or heard(request.headers)
-    if event.type in function.unsigned_ok:
+    if payload.event_type in function.unsigned_ok:
         parent = tracing.unkept()
     attributes: Attributes = {
         "cloudevents.event_id": event.id,

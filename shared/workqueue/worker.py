@@ -18,7 +18,7 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 
-from observe import metrics
+from observe import metrics, tracing
 from observe.exposition import exposition
 from shared.settings import Environment
 from shared.workqueue.counts import COUNTS
@@ -65,6 +65,7 @@ def run_worker(settings: WorkerSettings, preload: Callable[[], None]) -> None:
     tally = _Tally(settings.queue)
     serve_probes((settings.host, settings.port), _probes(settings))
     preload()
+    tracing.preload()
     COUNTS.listen()
     while tally.jobs < settings.max_jobs:
         try:

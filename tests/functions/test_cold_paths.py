@@ -1,5 +1,6 @@
 """Importing a stage loads what its first answer needs, and nothing else."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,3 +20,37 @@ def test_a_stage_starts_lean(stage: str) -> None:
     program = f"import functions.{stage}.main, sys; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(found.stdout.split()) & HEAVY == set()
+
+
+# Everything that starts as a process of its own, with what it imports before it forks or serves.
+PROCESSES = {
+    **{stage: f"import functions.{stage}.main" for stage in STAGES},
+    "gateway": "import gateway.main",
+    "scrape-worker": "from functions.scrape import worker; worker._preload()",
+    "embed-worker": "from functions.embed import worker; worker._preload()",
+    "emulator": "import emulator.app, cli.platform",
+    "tick": "import shared.runtime.tick",
+    "command line": "import cli.main",
+}
+SDK = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "google.protobuf")
+_START = """
+import os, sys
+from observe import tracing
+{imports}
+tracing.setup("test", os.environ)
+tracing.preload()
+with tracing.span("request", kind="server"), tracing.span("inner"):
+    tracing.record("wait", 1.0, 2.0)
+tracing.flush()
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9"])
+def test_only_a_process_that_exports_loads_the_sdk(process: str, endpoint: str) -> None:
+    variables = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "0.1"}
+    program = _START.format(imports=PROCESSES[process])
+    found = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+    loaded = {name for name in found.stdout.split() if name.startswith(SDK)}
+    assert bool(loaded) is bool(endpoint)
