@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.events.codec import encode_binary
 from shared.events.event import CloudEvent, Json
 from shared.events.signing import Signer
-from shared.publish.poster import sending
+from shared.publish.spans import sending
 
 PAUSES_S = (0.0, 0.2, 1.0)
 

@@ -4,14 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from observe import context, metrics, tracing
-from observe.span import Span
-from observe.vocabulary import Name, Value
+from observe import metrics
 from shared.errors import InvalidInput, SluiceError, Unavailable
 from shared.events.codec import decode, encode_binary
-from shared.events.event import CloudEvent, short
+from shared.events.event import CloudEvent
+from shared.publish.spans import sending
 
 if TYPE_CHECKING:
     import aiohttp
@@ -94,20 +92,6 @@ class Poster:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def sending(url: str, event: CloudEvent) -> Span:
-    """In the trace of whoever sends, or else in the event's own: a relay has none."""
-    parts = urlsplit(url)
-    attributes: dict[Name, Value] = {
-        "cloudevents.event_id": event.id,
-        "cloudevents.event_type": event.type,
-        "messaging.operation.type": "send",
-        "server.address": parts.hostname or "",
-        "url.path": parts.path,
-    }
-    parent = context.current() or context.parse(event.extensions.get("traceparent"))
-    return tracing.span(f"publish {short(event.type)}", attributes, kind="producer", parent=parent)
 
 
 def _reply(status: int, headers: Mapping[str, str], content: bytes) -> CloudEvent | None:
