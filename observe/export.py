@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 Send: TypeAlias = Callable[[Sequence[Span]], bool]
 
 SAY_EVERY_S = 60.0
-_DROPPED: Final = metrics.counter(
-    "sluice_telemetry_dropped_total", "Spans and profiles that were given up.", "signal", "reason"
-)
 
 
 @dataclass(frozen=True)
