@@ -70,7 +70,7 @@ class Platform:
         self._guardians.append(
             postgres.start_guarded(os.getpid(), watched, signal.SIGTERM, ["/usr/bin/env", *words, *command], log)
         )
-        await eventually(lambda: self._answers() or self._gave_up(), 30, lambda: log.read_text()[-2000:])
+        await eventually(lambda: self._answers() or self._gave_up(), 90, lambda: log.read_text()[-2000:])
         assert not self._gave_up(), log.read_text()[-2000:]
 
     async def down(self, signal_number: signal.Signals | None = None) -> None:
