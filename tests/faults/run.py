@@ -109,7 +109,7 @@ async def _submit(stage: Scene, jobs: dict[str, str], watch: Watch) -> None:
     """The gateway or its database may be down just now: then there is simply no new job."""
     corpus = f"load-{len(jobs)}"
     with suppress(AssertionError, aiohttp.ClientError, *AWAY):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             urls = stage.random.sample(stage.urls, LOAD)
             jobs[await stage.platform.submit(urls, corpus)] = corpus
             if stage.random.random() < 0.3:
