@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         pages = recorded_site(options.pages) if options.pages else own_site()
         with serve(pages) as site, _platform(options.keep) as platform:
-            return _show(platform, site, pages, RECORDED_SEARCHES if options.pages else OWN_SEARCHES, keep=options.keep)
+            searches = RECORDED_SEARCHES if options.pages else OWN_SEARCHES
+            return _show(platform, site, pages, searches, keep=options.keep, observe=options.observe)
     except InvalidInput as exc:
         print(f"demo: {exc.message}", file=sys.stderr)
         return 2
@@ -66,9 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _show(platform: Platform, site: str, pages: dict[str, Page], searches: Sequence[str], *, keep: bool) -> int:
+def _show(
+    platform: Platform, site: str, pages: dict[str, Page], searches: Sequence[str], *, keep: bool, observe: bool
+) -> int:
     print(f"demo: starting a platform in {platform.data_dir}", flush=True)
-    if platform.sluice("up", "--detach").returncode:
+    if platform.sluice("up", "--detach", *(["--observe"] if observe else [])).returncode:
         return 1
     print(f"\ndemo: indexing {len(pages)} pages of {site}", flush=True)
     # In the platform's own folder, which goes with it, whenever we are interrupted.
@@ -79,21 +82,25 @@ def _show(platform: Platform, site: str, pages: dict[str, Page], searches: Seque
     for query in searches:
         print(f"\n$ sluice search --corpus demo -k 3 {query!r}", flush=True)
         platform.sluice("search", "--corpus", "demo", "-k", "3", query)
-    print("\n" + _summary(platform), flush=True)
+    job = _last_job(platform)
+    if observe:
+        print(f"\n$ sluice trace {job['job_id']}", flush=True)
+        platform.sluice("trace", job["job_id"])
+    print("\n" + _line(job), flush=True)
     if keep:
         print(_how_to_go_on(platform))
     return 0
 
 
-def _summary(platform: Platform) -> str:
-    """One line to end on."""
+def _last_job(platform: Platform) -> dict[str, Any]:
     listed = json.loads(platform.sluice("jobs", "--json", stdout=subprocess.PIPE).stdout)
     job_id = listed["jobs"][0]["job_id"]
-    job = json.loads(platform.sluice("jobs", job_id, "--json", stdout=subprocess.PIPE).stdout)
-    return _line(job)
+    job: dict[str, Any] = json.loads(platform.sluice("jobs", job_id, "--json", stdout=subprocess.PIPE).stdout)
+    return job
 
 
 def _line(job: dict[str, Any]) -> str:
+    """What all of it comes to."""
     documents = job["documents"]
     good = [d for d in documents if d["status"] in ("indexed", "unchanged")]
     chunks, tokens = sum(d["chunks"] or 0 for d in good), sum(d["tokens"] or 0 for d in good)
@@ -141,6 +148,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument(
         "--pages", type=Path, metavar="DIR", help="serve this folder (with a manifest.jsonl) instead of our own site"
+    )
+    parser.add_argument(
+        "--observe", action="store_true", help="keep traces, and show where the time of the slowest went"
     )
     parser.add_argument("--keep", action="store_true", help="leave the platform up")
     return parser.parse_args(argv)
