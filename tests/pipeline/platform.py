@@ -35,10 +35,10 @@ FROM documents WHERE job_id = $1 AND ended_at IS NULL"""
 
 
 @asynccontextmanager
-async def platform(**settings: str) -> AsyncIterator["Platform"]:
-    """Up and ready inside. Afterwards every process is gone, or this says which was not."""
+async def platform(*options: str, **settings: str) -> AsyncIterator["Platform"]:
+    """Up and ready inside, with these options. Afterwards every process is gone, or this says which was not."""
     base = postgres.new_session()
-    made = Platform(base / "data", free_port(set()), SETTINGS | settings)
+    made = Platform(base / "data", free_port(set()), SETTINGS | settings, options)
     try:
         await made.up()
         yield made
@@ -56,6 +56,7 @@ class Platform:
     folder: Path
     port: int
     settings: Mapping[str, str]
+    options: Sequence[str] = ()
     _guardians: list[int] = field(default_factory=list)
     _seen: dict[int, float] = field(default_factory=dict)
 
@@ -66,6 +67,7 @@ class Platform:
         environment = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.settings}
         words = [f"{name}={value}" for name, value in environment.items()]
         command = [sys.executable, "-m", "cli.main", "up", "--data-dir", str(self.folder), "--port", str(self.port)]
+        command += self.options
         log = self.folder.with_name("up.log")
         self._guardians.append(
             postgres.start_guarded(os.getpid(), watched, signal.SIGTERM, ["/usr/bin/env", *words, *command], log)
