@@ -16,6 +16,7 @@ from cli.text import clean, shorten
 from emulator.telemetry.kept import KeptTrace, KeptTraces
 from observe.received import Span
 from observe.sampling import Sampler
+from observe.vocabulary import clean as as_told
 from shared.errors import SluiceError
 
 DOCUMENTS = "/api/orchestrator/documents"
@@ -74,7 +75,7 @@ def asked(what: str) -> Asked:
 def find(kept: KeptTraces, wanted: Asked, most: int) -> Found | None:
     """`most` is how many pages of a job are read."""
     if wanted.kind == "url":
-        traces = kept.of_url(wanted.value, MOST_OF_A_URL)
+        traces = kept.of_url(as_told(wanted.value), MOST_OF_A_URL)
         return _one(kept, traces[0], traces[1:]) if traces else None
     trace = kept.find(wanted.value)
     return _one(kept, trace, []) if trace else _job(kept, wanted.uuid, most)

@@ -70,11 +70,10 @@ def _told(found: Found, paper: Paper, args: argparse.Namespace) -> Iterator[Line
         yield from _job(found, paper, args.spans)
 
 
-def _one(found: OneTrace, paper: Paper, most: int) -> Iterator[Line]:
+def _one(found: OneTrace, paper: Paper, most: int, *, from_request: bool = True) -> Iterator[Line]:
     yield from _heading(found, paper)
-    spans = [*found.submission, *found.spans]
     yield Line("")
-    yield from drawn(spans, paper, most=most)
+    yield from drawn([*(found.submission if from_request else ()), *found.spans], paper, most=most)
     yield Line("")
     yield Line(f"where the time went, from its first span to its last ({_whole(found.spans)})", "strong")
     yield from spent(found.spans, paper)
@@ -136,7 +135,7 @@ def _job(found: OneJob, paper: Paper, most: int) -> Iterator[Line]:
         )
     yield Line("")
     yield Line("the slowest of them")
-    yield from _one(found.slowest[0], paper, most)
+    yield from _one(found.slowest[0], paper, most, from_request=False)
 
 
 def _length(spans: Sequence[Span]) -> int:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Emulator", "EmulatorSettings"]
 
 _log = logging.getLogger(__name__)
+TELEMETRY_DRAIN_S = 1.0
 
 
 class Emulator:
@@ -196,17 +197,25 @@ class Emulator:
         self._started = True
 
     async def _observe(self) -> Mapping[bytes, App]:
-        """The paths that traces are sent to. Imported here: a platform that nobody observes loads nothing of it."""
+        """The paths that traces are sent to. Imported here: a platform that nobody observes loads nothing of it.
+
+        Replicas have a port of their own for that, which closes after them: their last words are heard, too.
+        """
         from emulator.telemetry.environment import telemetry_environment  # noqa: PLC0415
         from emulator.telemetry.intake import Intake  # noqa: PLC0415
         from emulator.telemetry.receiver import PATH, Receiver  # noqa: PLC0415
         from observe.sampling import Sampler  # noqa: PLC0415
 
-        settings = self.settings
-        sent_here = {**telemetry_environment(settings.base_url), **settings.extra_env}
-        self.settings = replace(settings, extra_env=sent_here)
-        self._intake = Intake(settings.traces_file, settings.traces, ratio=Sampler.read(sent_here).ratio)
-        return {PATH: Receiver(await self._stack.enter_async_context(self._intake))}
+        settings, listener = self.settings, self._stack.enter_context(listen(self.settings.host, 0))
+        inside = settings.at_port(listener.getsockname()[1]).base_url
+        sent_there = {**telemetry_environment(inside), **settings.extra_env}
+        self.settings = replace(settings, extra_env=sent_there)
+        self._intake = Intake(settings.traces_file, settings.traces, ratio=Sampler.read(sent_there).ratio)
+        receiver = Receiver(await self._stack.enter_async_context(self._intake))
+        server = Server(receiver, listener, TELEMETRY_DRAIN_S)
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+        return {PATH: receiver}
 
     def _door(self, metrics: Invocations) -> Forward:
         """What is recorded is what the function saw: faults come before it."""

@@ -24,6 +24,21 @@ from observe.received import Span
 from tests.emulator.conftest import Platform, Start, eventually
 from tests.emulator.telemetry.made import TRACE, as_json, protobuf, span
 
+LAST_WORDS = f"""
+import http.server, json, os, signal, sys, urllib.request
+def goodbye(*_):
+    body = {as_json(span("goodbye"))!r}
+    to = os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] + "/v1/traces"
+    urllib.request.urlopen(urllib.request.Request(to, body, {{"Content-Type": "application/json"}})).read()
+    os._exit(0)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+signal.signal(signal.SIGTERM, goodbye)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 
@@ -113,9 +128,17 @@ async def test_a_sender_that_goes_away_harms_nobody(observing: Platform) -> None
 async def test_a_replica_is_told_where_to_send_them(start: Start) -> None:
     platform = await start({"echo": {}, "other": {"environment": {"OTEL_SERVICE_NAME": "mine"}}}, observe=True)
     env = await environment(platform, "other")
-    assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == platform.base
+    assert env["OTEL_EXPORTER_OTLP_ENDPOINT"].startswith("http://127.0.0.1:")
     assert env["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
     assert env["OTEL_SERVICE_NAME"] == "mine"
+
+
+async def test_the_last_words_of_a_replica_are_heard(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "last.py").write_text(LAST_WORDS)
+    platform = await start({"last": {"fprocess": f"python {tmp_path}/last.py"}}, observe=True)
+    assert (await platform.get("/function/last/"))[0] == 200
+    await platform.emulator.__aexit__(None, None, None)
+    assert [each.name for each in await kept(platform)] == ["goodbye"]
 
 
 async def test_without_it_nobody_is_told_and_nothing_is_taken(start: Start) -> None:
