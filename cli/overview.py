@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from cli.numbers import Labels
+
 STATES: Final = ("pending", "scraping", "chunking", "embedding", "indexed", "unchanged", "failed", "cancelled")
 STAGES: Final = ("scrape", "chunk", "embed")
 _SUM, _COUNT = "gateway_functions_seconds_sum", "gateway_functions_seconds_count"
-
-Labels = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from cli import target
 from cli.api import JOBS, Api
 from cli.colours import painted
 from cli.failure import CommandFailed
-from cli.overview import Labels, Look, Overview, overview
+from cli.numbers import numbers
+from cli.overview import Look, Overview, overview
 from cli.panel import MOST_JOBS, lines
 from cli.status import fetch, said_by
 
@@ -90,20 +91,6 @@ def look(port: int, api: Api | None) -> Look:
         raise CommandFailed(f"the platform on port {port} does not answer any more")
     texts = [(fetch(port, path) or b"").decode(errors="replace") for path in METRICS]
     return Look(time.time(), status, numbers("\n".join(texts)), _jobs(api))
-
-
-def numbers(text: str) -> dict[str, dict[Labels, float]]:
-    """Samples of Prometheus text, by name and labels. What cannot be read is left out: it is for looking at."""
-    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415
-
-    found: dict[str, dict[Labels, float]] = {}
-    try:
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                found.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
-    except ValueError:
-        return found
-    return found
 
 
 def _api(aim: target.Target) -> Api | None:

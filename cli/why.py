@@ -4,13 +4,15 @@ import argparse
 import json
 import shutil
 import textwrap
+from collections.abc import Iterable
 
 from cli import target
 from cli.api import Api, ApiError, Body
 from cli.failure import CommandFailed
 from cli.kept import DOCUMENTS, MOST_OF_A_URL, Asked, asked
-from cli.nearby import nearby
-from cli.status import said_by
+from cli.nearby import nearby, workers
+from cli.numbers import Labels, numbers
+from cli.status import fetch, said_by
 from cli.text import clean, plural, shorten
 
 NARROWEST, WIDEST = 30, 110
@@ -32,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     aim = target.find(args)
     api = aim.api()
     document, others = _by_url(api, wanted) if wanted.kind == "url" else (_by_id(api, wanted), [])
-    said = nearby(document, said_by(aim.port))
+    status = said_by(aim.port)
+    said = nearby(document, status, _told_by(aim.port, workers(document, status)))
     if args.json:
         print(json.dumps({**document, "nearby": said, "others": others}, ensure_ascii=False))
         return 0
@@ -43,6 +46,11 @@ def run(args: argparse.Namespace) -> int:
     if others:
         print(_not_told(others))
     return 0
+
+
+def _told_by(port: int, functions: Iterable[str]) -> dict[str, dict[Labels, float]]:
+    texts = [fetch(port, f"/function/{name}/metrics") for name in functions]
+    return numbers("\n".join(text.decode(errors="replace") for text in texts if text))
 
 
 def _by_url(api: Api, wanted: Asked) -> tuple[Body, list[Body]]:

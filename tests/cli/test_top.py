@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from cli.numbers import numbers
 from cli.overview import Look, Overview, overview
 from cli.panel import lines
-from cli.top import ENTER, LEAVE, numbers
+from cli.top import ENTER, LEAVE
 from tests.cli.conftest import JOB_ID, Cli
 from tests.cli.fake import answering
 

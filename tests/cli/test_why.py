@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cli.nearby import nearby
+from cli.nearby import nearby, workers
+from cli.numbers import numbers
 from tests.cli.conftest import JOB_ID, Cli
 from tests.cli.fake import answering
 
@@ -114,6 +115,22 @@ def test_only_those_are_told_of_who_have_a_part_in_it(state: str, names: list[st
     everybody = ("scrape-worker", "chunk", "orchestrator", "embed-worker", "inference", "gateway")
     said = nearby({"status": state}, {"functions": [function(name) for name in everybody]})
     assert [sentence.split()[0] for sentence in said] == names
+
+
+def test_a_breaker_that_is_open_is_told() -> None:
+    told = numbers('sluice_breaker_open{breaker="embedding"} 1\nsluice_breaker_open{breaker="limiter"} 1\n')
+    said = nearby({"status": "embedding"}, {}, told)
+    assert said == [
+        "The circuit breaker before the embedding endpoint is open: nobody asks it until it has had a rest."
+    ]
+    assert nearby({"status": "embedding"}, {}, numbers('sluice_breaker_open{breaker="embedding"} 0\n')) == []
+
+
+def test_only_who_is_up_is_asked() -> None:
+    """A request starts a function that is at zero."""
+    status = {"functions": [function("embed-worker"), function("inference", ready=1), function("chunk", ready=1)]}
+    assert workers({"status": "embedding"}, status) == ["inference"]
+    assert workers({"status": "indexed"}, status) == []
 
 
 def test_a_fault_on_purpose_is_told() -> None:
