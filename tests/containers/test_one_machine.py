@@ -138,6 +138,26 @@ def test_who_dies_in_the_middle_of_a_job_costs_no_page(platform: Platform) -> No
     world.until(lambda: platform.project.unwell() == {}, 120, lambda: str(platform.project.unwell()))
 
 
+def test_a_backup_is_restored_as_the_runbook_says(platform: Platform) -> None:
+    urls = [f"{platform.site}/aqueduct"]
+    job = platform.client.post("/api/orchestrator/jobs", {"corpus": "kept", "urls": urls})
+    assert platform.client.ended(job["job_id"])["status"] == "completed"
+    question = {"corpus": "kept", "query": "a bridge for boats", "k": 3}
+    before = platform.client.post("/api/embedding/search", question)["results"]
+    platform.project.ask("postgres", "sh", "-ec", "pg_dump -U sluice --format custom sluice >/tmp/sluice.dump")
+    platform.project("stop", "--timeout", "10", *(COMPOSE.keys() - {"postgres", "redis", "migrate"}))
+    platform.project.ask("postgres", "sh", "-ec", RESTORE)
+    platform.project.ask("redis", "sh", "-c", 'REDISCLI_AUTH="$(cat /run/secrets/redis-password)" redis-cli flushdb')
+    platform.project.up()
+    assert platform.client.post("/api/embedding/search", question)["results"] == before
+    assert before
+
+
+RESTORE = """
+dropdb -U sluice sluice
+createdb -U sluice sluice
+pg_restore -U sluice --no-owner --exit-on-error -d sluice /tmp/sluice.dump
+"""
 # The process that the container runs, below the init that reaps for it.
 KILL = """
 import os, signal

@@ -10,7 +10,7 @@ import yaml
 from emulator.lint.rules import lint
 from emulator.openfaas.community import Edition
 from rendering import openfaas
-from tests.rendering.world import ROOT, ours
+from tests.rendering.world import ROOT, ours, problems
 
 DESCRIPTION = ours()
 FILES: list[tuple[Path, Edition]] = [
@@ -46,8 +46,13 @@ def test_pro_scales_to_zero_whoever_is_woken_by_a_request() -> None:
 
 
 def test_a_class_on_nodes_of_its_own_has_a_profile() -> None:
+    """Pro reads it in its own namespace. No schema of the kind is to be had: its parts are Kubernetes' own."""
     [profile] = openfaas.profiles(DESCRIPTION)
-    assert profile["metadata"]["name"] == "gpu-h100"
+    assert (profile["apiVersion"], profile["kind"]) == ("openfaas.com/v1", "Profile")
+    assert profile["metadata"] == {"name": "gpu-h100", "namespace": "openfaas"}
+    pod = {"containers": [{"name": "any", "image": "any"}], **profile["spec"]}
+    assert list(problems({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any"}, "spec": pod})) == []
+    assert profile["spec"].keys() == {"tolerations"}
     assert profile["spec"]["tolerations"][0]["key"] == "nvidia.com/gpu"
 
 
