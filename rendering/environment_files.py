@@ -81,7 +81,9 @@ def _machine(description: Description, vm: str, address: str) -> list[Line]:
         lines += GATEWAY
     if any(each.name == compose.INFERENCE for each in ours):
         lines += (("COMPOSE_PROFILES", "", "cpu starts an embeddings server here; empty: it is elsewhere"),)
-    lines += _connections(ours, FIVE)
+    beside = {"MEMBERSHIP_URL"} if any(each.name == "membership" for each in ours) else set()
+    # Who stands beside it on the same machine reaches it as on a single one, by its own port.
+    lines += _connections(ours, {name: text for name, text in FIVE.items() if name not in beside})
     if any(EMBEDDINGS & each.environment.keys() for each in ours):
         lines += _tier(description, FIVE_TIER)
     if any("OBJECT_STORE_URL" in each.environment for each in ours):

@@ -105,6 +105,15 @@ def test_each_machine_finds_the_functions_of_the_others() -> None:
                 assert services(there)[name]["ports"], (service, host)
 
 
+def test_membership_is_asked_at_the_port_that_is_open_to_whoever_asks() -> None:
+    """Its own on its machine, the published one on the others."""
+    for vm in VMS:
+        said = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", (FOLDER / f"{vm}.env.example").read_text()))
+        here = "membership" in services(vm)
+        port = 8080 if here else services("gateway")["membership"]["ports"][0].split(":")[-2]
+        assert said.get("MEMBERSHIP_URL", f"http://membership:{port}") == f"http://membership:{port}", vm
+
+
 def test_nothing_but_nginx_listens_to_everybody() -> None:
     for name in NAMES:
         for service, body in services(name).items():
