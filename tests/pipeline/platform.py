@@ -179,10 +179,14 @@ class Platform:
         return answer
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        headers = {"X-API-Key": (self.folder / "api-key").read_text().strip()}
+        headers = {"X-API-Key": self.api_key}
         url = f"http://127.0.0.1:{self.port}{path}"
         async with aiohttp.ClientSession(headers=headers) as session, session.request(method, url, json=body) as answer:
             return answer.status, await answer.json(content_type=None)
+
+    @property
+    def api_key(self) -> str:
+        return (self.folder / "api-key").read_text().strip()
 
     async def submit(self, urls: Sequence[str], corpus: str) -> str:
         accepted = await self.call("POST", "/api/orchestrator/jobs", {"urls": list(urls), "corpus": corpus})
