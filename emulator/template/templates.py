@@ -12,10 +12,12 @@ from emulator.processes import Process
 from emulator.sources import sources_of
 from emulator.template.command import PythonCommand, python_command
 from emulator.template.template import Job, NoFork, Template
+from observe import tracing
 
 # What no two replicas have alike: a template must not have seen it.
 PER_REPLICA = frozenset(("PORT", "SECRETS_DIR", "HOSTNAME"))
 MOST_TEMPLATES = 8
+_EXPORTING = frozenset(("opentelemetry", "google"))
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,12 @@ class _For:
     command: PythonCommand
     folder: str
     environment: frozenset[tuple[str, str]]
+
+
+def worth_warming(modules: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Without what only a process that exports its traces loads, where none will."""
+    exports = tracing.wanted(environment)
+    return [name for name in modules if exports or name.partition(".")[0] not in _EXPORTING]
 
 
 class Templates:
@@ -109,7 +117,7 @@ class Templates:
         try:
             template = Template(
                 wanted.command,
-                sources.foreign,
+                worth_warming(sources.foreign, environment),
                 folder=spec.folder,
                 environment=environment,
                 on_line=lambda line: self._write(spec.key, f"{spec.name}-template", line),

@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from emulator.processes import Process, spawn
+from emulator.sources import sources_of
 from emulator.template.command import PythonCommand
 from emulator.template.template import Job, NoFork, Template
+from emulator.template.templates import worth_warming
 from tests.emulator.conftest import eventually
 from tests.emulator.test_processes import is_gone
 
@@ -234,3 +236,12 @@ async def test_memory_is_shared_with_the_template(world: World) -> None:
     async with looking(template.fork(world.job(*BY_MODULE, PORT=str(port))), port) as seen:
         full = psutil.Process(seen["pid"]).memory_full_info()
     assert full.uss < full.rss / 2
+
+
+@pytest.mark.parametrize(("endpoint", "warmed"), [("", False), ("http://127.0.0.1:4318", True)])
+def test_what_only_an_exporter_loads_is_warmed_for_an_exporter_alone(endpoint: str, warmed: bool) -> None:
+    modules = sources_of(("python", "-m", "functions.chunk.main"), Path(__file__).parents[3], {}).foreign
+    chosen = worth_warming(modules, {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+    assert any(name.startswith("opentelemetry.sdk") for name in modules)
+    assert any(name.startswith("opentelemetry") for name in chosen) is warmed
+    assert {"pydantic", "uvicorn.config"} <= set(chosen)
