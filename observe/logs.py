@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 from observe import context
+from observe.redaction import redacted
 
 FIELDS = (
     "job_id",
@@ -29,6 +30,11 @@ FIELDS = (
 # direction, other ends of lines, and halves of letters, which no stream can be given.
 _UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
+# Where a message gets its values, and what libraries put in before we see it.
+_VARIES = re.compile(r"%(?:\(\w+\))?[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]|\S*(?:\d|://|@)\S*")
+_NOT_A_WORD = re.compile(r"[^a-z]+")
+_LONGEST_ACTION = 80
+
 
 class JsonFormatter(logging.Formatter):
     """Writes the message and those `extra` fields that the vocabulary knows; anything else stays out of the log."""
@@ -43,14 +49,24 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
+            "action": action_of(record.msg),
         }
         line |= _whereabouts()
-        line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+        line |= {name: _told(value) for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
-            line["stack"] = self.formatException(record.exc_info)
+            line["stack"] = redacted(self.formatException(record.exc_info))
         text = json.dumps(line, ensure_ascii=False, default=str)
         return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def action_of(message: object) -> str:
+    """The name of an event: its message without what differs from one time to the next."""
+    return _NOT_A_WORD.sub("_", _VARIES.sub("", str(message)).lower()).strip("_")[:_LONGEST_ACTION]
+
+
+def _told(value: object) -> object:
+    return redacted(value) if isinstance(value, str) else value
 
 
 def _whereabouts() -> dict[str, object]:

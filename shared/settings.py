@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
+from observe.redaction import conceal
 from shared.errors import InvalidInput
 
 # Addresses: the shape that each must have, and an example for whoever has to write one.
@@ -104,7 +105,9 @@ class Environment:
         """The content of a mounted secret file, without a trailing line break."""
         folder = self.secrets_dir
         try:
-            return (folder / name).read_bytes().rstrip(b"\r\n")
+            secret = (folder / name).read_bytes().rstrip(b"\r\n")
+            conceal(secret)
+            return secret
         except OSError as exc:
             message = f"secret {name} is not in {folder}; mount it as a file of that name"
             raise InvalidInput("secret_missing", message, field=name) from exc

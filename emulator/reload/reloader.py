@@ -82,7 +82,7 @@ class Reloader:
             )
             if notice not in self.notices:
                 self.notices.append(notice)
-                _log.warning(notice)
+                _log.warning("beyond a reload: %s", notice)
 
     async def _follow_the_fleet(self) -> None:
         for key, each in list(self._watched.items()):
@@ -123,7 +123,7 @@ class Reloader:
         revision.reloaded = text
         self._launcher.say(key, text)
         if failed:
-            _log.warning("%s: %s", key, text)
+            _log.warning("reload of %s: %s", key, text)
             self._launcher.log_of(key).write(EMULATOR, text)
 
 
