@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -105,12 +106,12 @@ def main() -> None:
     paths = list(recorded_site(options.pages) if options.pages else own_site())[: options.count]
     with (
         tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder,
-        _bench(options.pages, paths, Path(folder)) as bench,
+        bench(options.pages, paths, Path(folder)) as both,
     ):
-        bench.ingest("warm", bench.urls[:20])
-        bench.through_script("own")
+        both.ingest("warm", both.urls[:20])
+        both.through_script("own")
         rounds = [
-            (bench.through_platform(f"round-{n}"), bench.through_script("trafilatura"), bench.through_script("own"))
+            (both.through_platform(f"round-{n}"), both.through_script("trafilatura"), both.through_script("own"))
             for n in range(options.rounds)
         ]
     _report(rounds, len(paths))
@@ -137,7 +138,9 @@ def _report(rounds: list[tuple[Run, Run, Run]], pages: int) -> None:
 
 
 @contextmanager
-def _bench(pages: Path | None, paths: list[str], data_dir: Path) -> Iterator[Bench]:
+def bench(
+    pages: Path | None, paths: list[str], data_dir: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Bench]:
     port, stub_port = free_port(), free_port()
     embedder = f"http://127.0.0.1:{stub_port}/v1"
     env = {
@@ -145,12 +148,13 @@ def _bench(pages: Path | None, paths: list[str], data_dir: Path) -> Iterator[Ben
         "SCRAPE_ALLOW_NETWORKS": "127.0.0.0/8",
         "SCRAPE_DOMAIN_DELAY_SECONDS": "0",
         "EMBEDDING_API_BASE_URL": embedder,
+        **settings,
     }
     platform = ["--port", str(port), "--data-dir", str(data_dir)]
     site = ["demo.site", *(["--pages", str(pages)] if pages else [])]
-    with _process(site) as process, _process(["tests.fakes.embeddings", "--port", str(stub_port)]):
-        assert process.stdout is not None
-        site_url = process.stdout.readline().strip()
+    with process(site) as served, process(["tests.fakes.embeddings", "--port", str(stub_port)]):
+        assert served.stdout is not None
+        site_url = served.stdout.readline().strip()
         sluice = [sys.executable, "-m", "cli.main"]
         subprocess.run([*sluice, "up", "--detach", *platform], cwd=ROOT, env=env, check=True)
         try:
@@ -170,13 +174,13 @@ def _database_url(root: psutil.Process) -> str:
 
 
 @contextmanager
-def _process(module: list[str]) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def process(module: list[str]) -> Iterator["subprocess.Popen[str]"]:
+    started = subprocess.Popen([sys.executable, "-m", *module], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        yield process
+        yield started
     finally:
-        process.terminate()
-        process.wait(10)
+        started.terminate()
+        started.wait(10)
 
 
 if __name__ == "__main__":
