@@ -38,12 +38,12 @@ class Limits:
         """From the standard OTEL_BSP_… variables; what is not understood leaves the standard's own value."""
 
         def whole(name: str, default: int) -> int:
-            value = variables.get(f"OTEL_BSP_{name}", "").strip()
+            value = variables.get(name, "").strip()
             return int(value) if value.isdecimal() and int(value) else default
 
-        queue = whole("MAX_QUEUE_SIZE", cls.queue)
-        delay_ms = whole("SCHEDULE_DELAY", int(cls.delay_s * 1000))
-        return cls(queue, min(queue, whole("MAX_EXPORT_BATCH_SIZE", cls.batch)), delay_ms / 1000)
+        queue = whole("OTEL_BSP_MAX_QUEUE_SIZE", cls.queue)
+        delay_ms = whole("OTEL_BSP_SCHEDULE_DELAY", int(cls.delay_s * 1000))
+        return cls(queue, min(queue, whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", cls.batch)), delay_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ READERS = ("text", "optional", "integer", "number", "flag", "choice", "networks"
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 # Read under a name of their own, or by a library.
 OURS = re.compile(
-    r"(SLUICE|AWS|EMBEDDING|PYROSCOPE)_[A-Z_]+|DEPLOYMENT_ENVIRONMENT"
-    r"|OTEL_(EXPORTER_OTLP_ENDPOINT|SDK_DISABLED|TRACES_SAMPLER(_ARG)?)"
+    r"(SLUICE|AWS|EMBEDDING|PYROSCOPE|OTEL_BSP)_[A-Z_]+|DEPLOYMENT_ENVIRONMENT|SERVICE_VERSION"
+    r"|OTEL_(EXPORTER_OTLP_(TRACES_)?ENDPOINT|SDK_DISABLED|TRACES_EXPORTER|TRACES_SAMPLER(_ARG)?)"
 )
 # Between our own processes, or everybody's.
 INTERNAL = {"SLUICE_PARSER_SOCKET", "SLUICE_READY_FD", "HOME"}
