@@ -18,6 +18,7 @@ from tests.pipeline.world import Endpoint, Web
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 SOON_S = 60.0
+EMBEDDING_KEY = "sk-the-key-of-the-model"
 # Where a page's time goes, stage by stage. What a page has in common with others (a claim, a batch) is linked to it.
 JOURNEY = {
     "document",
@@ -46,6 +47,7 @@ async def watched(model: Endpoint) -> AsyncIterator[tuple[Platform, Receiver]]:
     key_hash = hashlib.sha256(WORKER_KEY.encode()).hexdigest()
     async with receiver() as takes:
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": takes.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        settings |= {"EMBEDDING_API_KEY": EMBEDDING_KEY}
         settings |= {
             "SERVICE_VERSION": "abc123",
             "DEPLOYMENT_ENVIRONMENT": "staging",
@@ -242,3 +244,55 @@ async def test_nothing_waits_for_a_receiver_that_is_down(watched: tuple[Platform
         assert document["status"] == "indexed"
     finally:
         takes.status = 200
+
+
+async def test_no_secret_is_told_anywhere(watched: tuple[Platform, Receiver], site: Web, model: Endpoint) -> None:
+    """Fed through every door, and looked for in every log, span, event, row and answer."""
+    up, takes = watched
+    key = (up.folder / "api-key").read_text().strip()
+    planted = [f"slk_planted-{n}-{'x' * 20}" for n in range(3)]
+    address = f"http://127.0.0.1:{up.port}"
+    page = site.url(f"/pound-lock?lang=en&api_key={planted[0]}")
+    doors: list[tuple[str, dict[str, str], object]] = [
+        (
+            "/api/orchestrator/jobs",
+            {"X-API-Key": planted[1], "Authorization": f"Bearer {planted[2]}"},
+            {"urls": [page]},
+        ),
+        ("/api/orchestrator/jobs", {"X-API-Key": key}, {"urls": [f"https://user:{planted[1]}@example.org/"]}),
+        ("/api/orchestrator/jobs", {"X-API-Key": key}, {"urls": [page], "webhook": {"url": f"http://{planted[2]}"}}),
+        ("/events", {"X-API-Key": key, "ce-id": planted[1], "ce-type": "x"}, {"secret": planted[2]}),
+        ("/function/search", {"X-API-Key": planted[1]}, {"query": "x"}),
+        ("/function/search", {"X-API-Key": key, "Authorization": f"Bearer {planted[2]}"}, {"corpus": planted[1]}),
+        ("/function/chunk", {"ce-id": "1", "ce-type": "x", "authorization": f"Basic {planted[1]}"}, {"a": planted[2]}),
+        ("/function/membership/auth", {"X-API-Key": planted[2]}, {}),
+    ]
+    answers = []
+    async with aiohttp.ClientSession() as session:
+        for path, headers, body in doors:
+            async with session.post(address + path, headers=headers, json=body) as answer:
+                answers.append(await answer.text())
+                assert 400 <= answer.status < 500, (path, answer.status, answers[-1])
+    async with model.behaving("500"):
+        job_id = await up.submit([page], "secrets")
+        await eventually(lambda: [span for span in takes.spans if span.failed and span.name == "embed"], SOON_S)
+    await up.finish(job_id, 120)
+    commands = (["jobs"], ["status"], ["keys", "list"], ["logs", "embed-worker"])
+    answers += [(await up.sluice(*command))[1] for command in commands]
+
+    files = [up.folder.with_name("up.log"), *(up.folder / "logs").glob("*.log"), *up.folder.glob("*.db*")]
+    told = {file.name: file.read_bytes().decode(errors="replace") for file in files}
+    told["spans"] = repr(takes.spans)
+    told["answers"] = "\n".join(answers)
+    tables = await up.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    for table in (row["tablename"] for row in tables):
+        found = await up.rows(f'SELECT t::text AS row FROM "{table}" t')
+        told[f"table {table}"] = "\n".join(row["row"] for row in found)
+    kept = [file for file in (up.folder / "secrets").iterdir() if file.name != "basic-auth-user"]
+    kept += [up.folder / "api-key"]
+    secrets = {line for file in kept for line in file.read_text().split()} | {*planted, WORKER_KEY, EMBEDDING_KEY}
+    # The address of a page is what it is: it stands where pages are kept, and travels with them.
+    holders = {secret: {name for name, text in told.items() if secret in text} for secret in secrets}
+    allowed = {planted[0]: {name for name in told if name.startswith(("table ", "broker.db"))} | {"answers"}}
+    assert {s: leaks for s in secrets if (leaks := holders[s] - allowed.get(s, set()))} == {}
+    assert "api_key=REDACTED" in told["spans"]

@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from functions.chunk.handler import read_call
 from functions.chunk.main import wire
 from functions.chunk.spans import Sizes
+from observe.context import TraceContext, entered
+from observe.vocabulary import strangers
 from shared.contracts.documents import ChunkList
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.payload import ObjectRef
@@ -27,6 +29,7 @@ from shared.events.signing import Signer
 from shared.objects import ObjectStore
 from shared.runtime.app import FunctionApp
 from shared.runtime.resources import Resources
+from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
 from tests.local_http import asgi, closed_port, serving
 
 KEY = b"0123456789abcdef"
@@ -196,3 +199,30 @@ def test_importing_the_function_loads_nothing_heavy() -> None:
     code = f"import sys, functions.chunk.main; sys.exit(', '.join(set('{heavy}'.split()) & set(sys.modules)) or 0)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+async def test_an_event_goes_on_with_its_trace_and_so_does_the_reply(world: World) -> None:
+    text = await world.stored(TEXT.encode())
+    cause = TraceContext("c" * 32, "d" * 16)
+    with recording() as recorded:
+        with entered(cause, {"job.url": "https://example.org/page"}):
+            answer = await world.ask(text)
+        span = recorded.one("chunk.requested")
+        assert (trace_id(span), parent_id(span)) == (cause.trace_id, cause.span_id)
+        said = span.attributes or {}
+        assert (said["job.id"], said["job.url"]) == (str(IDS["job_id"]), "https://example.org/page")
+        assert (said["job.stage"], said["http.response.status_code"]) == ("chunk", 200)
+        assert said["http.request_id"]
+        reply = decode(answer.headers, answer.content)
+        assert reply.extensions["traceparent"] == f"00-{cause.trace_id}-{span_id(span)}-01"
+        assert reply.extensions["joburl"] == "https://example.org/page"
+        assert {parent_id(recorded.one(name)) for name in ("object get", "object put")} == {span_id(span)}
+        assert not [one.name for one in recorded.spans() if strangers(one.attributes or {})]
+
+
+async def test_without_telemetry_the_reply_still_belongs_to_the_trace(world: World) -> None:
+    text = await world.stored(TEXT.encode())
+    cause = TraceContext("c" * 32, "d" * 16)
+    with entered(cause):
+        answer = await world.ask(text)
+    assert decode(answer.headers, answer.content).extensions["traceparent"] == cause.format()

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from observe import tracing
+from observe.vocabulary import strangers
 from shared.contracts.stages import DocumentEmbedded, StageFailed
 from shared.objects import ObjectStore
 from shared.store.claims import claim_embed
@@ -13,6 +15,7 @@ from shared.store.store import Store
 from shared.workqueue.drain import DrainReport
 from tests.fakes.embeddings import FakeEmbeddings, vector_of
 from tests.fakes.sink import Sink
+from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
 from tests.functions.embed.world import DIMENSION, add_chunked, desk, now, slices, variables
 from tests.local_http import closed_port, until
 
@@ -193,3 +196,28 @@ async def test_while_it_works_it_sweeps_for_everybody(
     assert waiting
     assert len(sink.events) >= waiting
     assert await store.fetch("SELECT 1 FROM outbox WHERE published_at IS NULL") == []
+
+
+async def test_documents_that_share_a_batch_are_linked_to_it(
+    store: Store, database: str, objects: ObjectStore, tmp_path: Path
+) -> None:
+    with recording() as recorded:
+        documents = await add_chunked(store, objects, TEXTS[1:4])
+        async with FakeEmbeddings(DIMENSION).serving() as endpoint:
+            with tracing.span("wake-up", kind="consumer", about={"queue.name": "embed"}) as wake_up:
+                await run(variables(database, tmp_path, endpoint), Sink())
+        [batch] = recorded.named("embedding batch")
+        assert parent_id(batch) == wake_up.context.span_id
+        parts = {trace_id(span): span for span in recorded.named("embeddings")}
+        assert parts.keys() == {document.hex for document in documents}
+        assert {f"{link.context.span_id:016x}" for link in batch.links} == {span_id(span) for span in parts.values()}
+        for stage in recorded.named("embed"):
+            part, said = parts[trace_id(stage)], stage.attributes or {}
+            assert parent_id(part) == span_id(stage)
+            assert {"job.id", "job.url"} <= said.keys()
+            assert (said["job.stage"], said["queue.name"]) == ("embed", "embed")
+            told = part.attributes or {}
+            assert (told["operation"], told["embedding.model"]) == ("write", "all-MiniLM-L6-v2")
+            assert isinstance(told["embedding.tokens"], int)
+            assert [f"{link.context.span_id:016x}" for link in part.links] == [span_id(batch)]
+        assert not [span.name for span in recorded.spans() if strangers(span.attributes or {})]

@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.orchestrator.main import wire
+from observe import tracing
 from shared.contracts.envelope import from_event, to_event
 from shared.contracts.jobs import JobSubmitted
 from shared.contracts.payload import ObjectRef, Payload
-from shared.contracts.stages import ChunkRequested, DocumentChunked, PipelineTick
+from shared.contracts.stages import ChunkRequested, DocumentChunked, PipelineTick, StageFailed
 from shared.events.codec import decode, encode_binary
 from shared.events.event import CloudEvent
 from shared.events.signing import Signer
@@ -29,6 +30,7 @@ from shared.runtime.app import FunctionApp
 from shared.runtime.resources import Resources
 from shared.store.claims import ScrapeClaim
 from shared.store.store import Store
+from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
 from tests.local_http import asgi, serving
 from tests.shared.store.world import World
 
@@ -235,3 +237,40 @@ async def test_other_dead_letters_are_kept_and_forged_ones_are_not(platform: Pla
     forged = CloudEvent(event.id, event.source, event.type, event.data, event.subject, event.time)
     assert (await dead(platform, forged)).status_code == 401
     assert await platform.world.store.pool.fetchval("SELECT count(*) FROM dead_letters") == 1
+
+
+async def test_a_document_that_ends_is_the_root_of_its_trace(platform: Platform) -> None:
+    with recording() as recorded:
+        submitted = await platform.submission(URL)
+        await platform.post(
+            SIGNER.sign(
+                to_event(
+                    submitted,
+                    source="/gateway",
+                    cause=None,
+                    time=datetime.now(UTC),
+                    traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
+                )
+            )
+        )
+        claim = await platform.claim()
+        await platform.tell(
+            StageFailed(
+                job_id=claim.job_id,
+                document_id=claim.document_id,
+                token=claim.token,
+                stage="scraping",
+                kind="permanent",
+                code="http_404",
+                message="gone",
+            )
+        )
+        root, wanted = recorded.one("document"), tracing.document(claim.document_id)
+        assert (trace_id(root), span_id(root), parent_id(root)) == (wanted.trace_id, wanted.span_id, None)
+        assert [(f"{link.context.trace_id:032x}", f"{link.context.span_id:016x}") for link in root.links] == [
+            ("a" * 32, "b" * 16)
+        ]
+        said = root.attributes or {}
+        assert (said["job.id"], said["job.url"], said["corpus.name"]) == (str(claim.job_id), URL, "books")
+        assert (said["error.type"], said["failed.stage"]) == ("http_404", "scraping")
+        assert parent_id(recorded.one("job.submitted")) == "b" * 16

@@ -16,6 +16,8 @@ from functions.scrape.handler import scrape_page, wake_workers
 from functions.scrape.job import open_desk
 from functions.scrape.parsing import parser_process
 from functions.scrape.settings import FetchSettings, JobSettings, read_wake
+from observe import tracing
+from observe.vocabulary import strangers
 from shared.auth.context import CallerContext
 from shared.contracts.envelope import to_event
 from shared.contracts.jobs import JobSubmitted
@@ -32,6 +34,7 @@ from shared.store.store import Store
 from shared.store.submit import CorpusDefaults, submit_job
 from shared.workqueue.drain import DrainReport
 from tests.fakes.sink import Sink
+from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
 from tests.functions.scrape.world import PAGE
 from tests.local_http import asgi, closed_port, serving, until
 from tests.processes import running_module
@@ -224,3 +227,35 @@ async def test_a_caller_who_names_no_page_is_told(body: Json) -> None:
     async with calling() as call:
         with pytest.raises(InvalidInput):
             await call(body)  # type: ignore[operator]
+
+
+async def test_the_time_of_a_page_is_told_in_its_own_trace(
+    store: Store, database: str, tmp_path: Path, parser_path: str
+) -> None:
+    with recording() as recorded:
+        async with serving(asgi(site)) as address:
+            documents = await submit(store, [address + "/a", address + "/gone"])
+            job_id = str(await store.pool.fetchval("SELECT id FROM jobs"))
+            sink = Sink()
+            with tracing.span("wake-up", kind="consumer") as wake_up:
+                await run(variables(database, tmp_path), sink, parser_path)
+        stages = {(span.attributes or {})["job.url"]: span for span in recorded.named("scrape")}
+        for url, document in documents.items():
+            stage, root = stages[url], tracing.document(document)
+            assert (trace_id(stage), parent_id(stage)) == (root.trace_id, root.span_id)
+            assert [f"{link.context.span_id:016x}" for link in stage.links] == [wake_up.context.span_id]
+            inside = [span for span in recorded.spans() if parent_id(span) == span_id(stage)]
+            assert {"fetch", "domains.get_robots"} <= {span.name for span in inside}
+            for span in (stage, *inside):
+                said = span.attributes or {}
+                assert (said["job.id"], said["job.url"], said["job.stage"]) == (job_id, url, "scrape")
+                assert strangers(said) == {}
+            wait = next(span for span in recorded.named("queue wait") if trace_id(span) == root.trace_id)
+            assert parent_id(wait) == root.span_id
+        gone = stages[address + "/gone"].attributes or {}
+        assert (gone["error.type"], gone["failed.stage"]) == ("http_404", "scraping")
+        left = {event.subject: event.extensions for event in sink.events}
+        for url, document in documents.items():
+            told = left[str(document)]
+            assert told["traceparent"] == f"00-{document.hex}-{span_id(stages[url])}-01", "it leaves the worker's span"
+            assert told["joburl"] == url

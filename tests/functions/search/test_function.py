@@ -16,6 +16,7 @@ from shared.settings import Environment
 from shared.store.store import Store
 from tests.fakes.embeddings import FakeEmbeddings, vector_of
 from tests.fakes.membership import API_KEY, CALLER_ID, membership
+from tests.fakes.telemetry import parent_id, recording, span_id
 from tests.local_http import closed_port, serving, until
 from tests.shared.store.test_search import DIMENSION, Page, add_corpus, add_pages
 
@@ -135,3 +136,20 @@ async def test_questions_beyond_the_lane_are_told_to_come_back(
         done = await asyncio.gather(*questions)
     assert sum(answer.status_code == 200 for answer in done) == 9
     assert fake.most_in_flight == 1
+
+
+async def test_a_question_is_told_as_one_that_reads(database: str, passages: list[str], tmp_path: Path) -> None:
+    with recording() as recorded:
+        async with (
+            FakeEmbeddings(DIMENSION).serving() as endpoint,
+            search_function(database, tmp_path, endpoint) as url,
+        ):
+            assert (await ask(url, {"query": "pears", "k": 2})).status_code == 200
+        call, nearest = recorded.one("search").attributes or {}, recorded.one("nearest passages")
+        assert (call["job.stage"], call["request.mode"], call["caller.type"]) == ("read", "sync", "user")
+        said = nearest.attributes or {}
+        assert (said["operation"], said["search.top_k"], said["corpus.name"]) == ("read", 2, "default")
+        assert said["embedding.model"]
+        assert parent_id(nearest) == span_id(recorded.one("search"))
+        assert parent_id(recorded.one("embed query")) == span_id(nearest)
+        assert (recorded.one("embed query").attributes or {})["operation"] == "read"
