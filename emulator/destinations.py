@@ -39,11 +39,15 @@ def _from_ref(ref: Fields, namespace: str) -> Destination:
 def _with_uri(target: Destination, uri: str | None, path: str) -> Destination:
     if uri is None:
         return target
-    if urlsplit(uri).scheme or uri.startswith("//"):
+    try:
+        relative, joined = not urlsplit(uri).scheme and not uri.startswith("//"), urljoin("/", uri)
+    except ValueError as error:
+        raise invalid(path, f"{uri!r} is not a URL") from error
+    if not relative:
         raise invalid(path, "must be relative when there is a ref")
     if not isinstance(target, FunctionDestination):
         raise invalid(path, "a Broker has no other paths")
-    return replace(target, path=urljoin("/", uri))
+    return replace(target, path=joined)
 
 
 def _from_uri(uri: str, path: str) -> Destination:

@@ -77,11 +77,18 @@ class Courier:
             location = _location(answer)
             if location is None:
                 return answer
-            errand = replace(errand, destination=UriDestination(urljoin(errand.destination.url, location)))
+            errand = replace(errand, destination=_moved(errand.destination.url, location))
             if answer.status not in (307, 308):
                 errand = Errand(errand.destination, _without_content(errand.headers), method="GET")
             answer = await self._sender.send(errand)
         raise Unreachable(f"stopped after {_MAX_REDIRECTS} redirects")
+
+
+def _moved(url: str, location: str) -> UriDestination:
+    try:
+        return UriDestination(urljoin(url, location))
+    except ValueError as error:
+        raise Unreachable(f"failed to parse Location header {location!r}") from error
 
 
 def _target(flight: Flight) -> Destination:

@@ -153,6 +153,15 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.parametrize("uri", ["http://[", "//]"])
+def test_an_address_that_is_none_is_refused_beside_a_ref_too(uri: str) -> None:
+    """Found by the test below, in a long run."""
+    trigger = deepcopy(TRIGGER)
+    trigger["spec"]["subscriber"]["uri"] = uri
+    with pytest.raises(InvalidInput, match="uri"):
+        read_eventing([BROKER, trigger])
+
+
 @fuzz
 @given(changed(STACK), changed(CLASSES), st.booleans(), st.booleans())
 def test_any_stack_is_read_or_refused(folder: Path, stack: Any, classes: Any, usual: bool, same: bool) -> None:

@@ -114,6 +114,15 @@ async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
     assert made.subscribers.to("dls")[0].header("ce-knativeerrorcode") == "500"
 
 
+async def test_a_redirect_to_no_address_is_a_network_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with world(eventing({"a": SINK}), tmp_path) as made:
+        made.subscribers.scripts["a"] = always(301, headers={"location": "//["})
+        await made.post(EVENT)
+        await made.clock.run_out()
+    assert made.subscribers.to("dls")[0].header("ce-knativeerrorcode") == "500"
+    assert caplog.records == []
+
+
 async def test_a_sender_that_breaks_is_a_network_error(tmp_path: Path) -> None:
     async def broken(_: Request) -> Answer:
         raise RuntimeError("a bug")
