@@ -36,7 +36,7 @@ from gateway.resources import api_key_header, open_resources
 from gateway.settings import Settings
 from gateway.submission import JOBS
 from gateway.tracing import Traced
-from observe import tracing
+from observe import profiling, tracing
 from shared.audit import Action
 from shared.auth.access import Access
 
@@ -130,6 +130,7 @@ def create_app(settings: Settings, variables: Mapping[str, str], routes: Sequenc
             yield
         # uvicorn ends the process by the signal that stopped it, and then nothing comes after.
         await asyncio.to_thread(tracing.flush)
+        await asyncio.to_thread(profiling.stop)
 
     routes = table(settings.triggers_dir) if routes is None else routes
     larger = {route.path: route.body_bytes for route in routes if route.body_bytes > http_triggers.BODY_BYTES}

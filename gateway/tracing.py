@@ -4,7 +4,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.metrics import known_method
-from observe import context, tracing
+from observe import context, profiling, tracing
 from observe.span import Span
 from observe.vocabulary import Name, Value
 
@@ -37,7 +37,7 @@ class Traced:
                     _answered(span, scope, message["status"])
                 await send(message)
 
-            await self._app(scope, receive, send_noting)
+            await profiling.attributed(self._app(scope, receive, send_noting))
 
 
 def _answered(span: Span, scope: Scope, status: int) -> None:

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from observe import profiling
 from observe.context import TraceContext
 from observe.export import Send
 from observe.span import Kind, Span
@@ -43,6 +44,8 @@ def _readable(span: Span, resource: Resource) -> ReadableSpan:
     trace = span.context
     parent = None if span.parent_id is None else _context(TraceContext(trace.trace_id, span.parent_id))
     attributes = {str(name): value for name, value in span.attributes.items()}
+    if profiling.profiled(trace.span_id):
+        attributes["pyroscope.profile.id"] = trace.span_id
     if span.error:
         attributes["error.type"] = span.error
     return ReadableSpan(

@@ -46,6 +46,7 @@ Standard: TypeAlias = Literal[
     "messaging.destination.name",
     "messaging.operation.type",
     "messaging.system",
+    "pyroscope.profile.id",
     "server.address",
     "server.port",
     "url.full",

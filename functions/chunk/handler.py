@@ -6,6 +6,7 @@ from typing import Protocol
 
 from functions.chunk.spans import Sizes, Span
 from functions.chunk.tokens import Chunker
+from observe import profiling
 from shared.auth.context import CallerContext
 from shared.contracts.documents import ChunkList, ChunkSpan
 from shared.contracts.payload import ObjectRef
@@ -63,7 +64,7 @@ async def chunk_requested(
 async def _chunk_document(asked: ChunkRequested, resources: Resources) -> DocumentChunked:
     sizes = Sizes(asked.max_tokens, asked.overlap_tokens)
     text = _decoded(await resources.objects.get(asked.text))
-    spans = await asyncio.to_thread(resources.chunker.chunk, text, sizes)
+    spans = await asyncio.to_thread(profiling.in_thread(resources.chunker.chunk), text, sizes)
     if not spans:
         raise Permanent("no_text", "the page has no text to index")
     name = resources.chunker.name(sizes)
@@ -94,7 +95,7 @@ def _contract(span: Span) -> ChunkSpan:
 async def chunk_text(body: Json, caller: CallerContext, resources: Resources) -> Json:
     """`{"text", "max_tokens"?, "overlap_tokens"?}`; without text there are simply no chunks."""
     text, sizes = read_call(body, resources.sizes)
-    spans = await asyncio.to_thread(resources.chunker.chunk, text, sizes)
+    spans = await asyncio.to_thread(profiling.in_thread(resources.chunker.chunk), text, sizes)
     return describe(text, spans, resources.chunker.name(sizes))
 
 

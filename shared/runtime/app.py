@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeVar
 
-from observe import context, tracing
+from observe import context, profiling, tracing
 from observe.span import Span
 from shared.auth.access import require
 from shared.errors import Interrupted, InvalidInput, NotFound, SluiceError, TooLarge, Unauthenticated
@@ -141,11 +141,12 @@ class FunctionApp(Generic[R]):
             span.started_ns = int(arrived_s * 1e9)
             opened = partial(self._opened, arrived_s, span)
             if kind == "event":
-                response = await self._events.answer(request, event, payload, await opened())
+                answered = self._events.answer(request, event, payload, await opened())
+                response = await profiling.attributed(answered)
             elif kind == "route":
                 response = await self._function.routes[request.method, request.path](request, await opened())
             else:
-                response = await self._invoke(request, opened, span)
+                response = await profiling.attributed(self._invoke(request, opened, span))
             span.set("http.response.status_code", response.status)
         return response
 

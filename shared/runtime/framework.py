@@ -4,7 +4,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from observe import tracing
+from observe import profiling, tracing
 from shared.runtime.app import FunctionApp
 from shared.runtime.asgi import Asgi
 from shared.runtime.function import Function
@@ -24,6 +24,7 @@ def as_http_function(build: Callable[[], Function[R]]) -> "Callable[[Request], A
         if not hosted or hosted[0][1].failed:
             function = build()
             tracing.setup(function.name, os.environ)
+            profiling.setup(function.name, os.environ)
             resources = Resources(function.open)
             hosted[:] = [(FunctionApp(function, resources), resources)]
         return hosted[0][0]

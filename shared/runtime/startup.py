@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from observe import logs, tracing
+from observe import logs, profiling, tracing
 from shared.errors import SluiceError
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ def starting(service: str) -> Iterator[None]:
     """What is wrong with a setting inside is one line of the log and exit status 1: a traceback would hide it."""
     logs.setup(service)
     tracing.setup(service, os.environ)
+    profiling.setup(service, os.environ)
     try:
         yield
     except SluiceError as exc:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from observe import context, tracing, vocabulary
+from observe import context, profiling, tracing, vocabulary
 from observe.span import Span
 from observe.vocabulary import Attributes
-from shared.contracts.costs import Spent
+from shared.contracts.costs import Spent, StageReport
 from shared.contracts.envelope import to_event
 from shared.contracts.payload import Payload
 from shared.contracts.stages import FailedStage
@@ -84,6 +84,10 @@ async def open_worker_desk(
         await sink.close()
 
 
+async def _profiled(work: DocumentWork[C], claim: C) -> StageReport | None:
+    return await profiling.attributed(work(claim))
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerDesk:
     """Everything that a wake-up works with, whatever its stage. `source` is that of the events it reports."""
@@ -112,7 +116,7 @@ class WorkerDesk:
             stage=self.stage,
             span=self._span,
             claim=lambda limit: self._claimed(claim, limit),
-            work=work,
+            work=lambda claim: _profiled(work, claim),
             publish=self._publish,
             renew=lambda claims: renew(self.store, claims, settings.lease_s, self.now()),
             release=self.give_back,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-from observe import metrics, tracing
+from observe import metrics, profiling, tracing
 from shared.errors import Unavailable
 from shared.workqueue import wake_ups
 from shared.workqueue.counts import COUNTS, LAST_WORD_S, TELL_EVERY_S
@@ -37,6 +37,7 @@ def run_wake_up(waker: Waker, slot: int, work: Work) -> None:
             asyncio.run(_run(waker, slot, work))
     finally:
         tracing.flush()
+        profiling.stop()
 
 
 async def _run(waker: Waker, slot: int, work: Work) -> None:

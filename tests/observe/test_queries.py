@@ -1,6 +1,7 @@
 """Every query of the dashboards and rules, asked of a real Prometheus that scraped a platform at work."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -148,3 +149,12 @@ async def test_everything_that_runs_is_scraped(observed: Observed) -> None:
     up = {each["metric"]["job"] for each in await observed.prometheus.query("up == 1")}
     assert up >= running | {"emulator"}
     assert {each["metric"]["job"] for each in await observed.prometheus.query("up == 0")} == set()
+
+
+async def test_a_curve_leads_to_a_trace(observed: Observed) -> None:
+    """Exemplars: what Grafana's points on a curve are."""
+    span = {"start": "0", "end": "4102444800"}
+    found = await observed.prometheus.get("query_exemplars", query="sluice_gateway_request_seconds_bucket", **span)
+    traces = {each["labels"]["trace_id"] for series in found for each in series["exemplars"]}
+    assert traces
+    assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
