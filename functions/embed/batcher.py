@@ -3,13 +3,13 @@
 import asyncio
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from typing import TypeAlias
 
 from functions.embed.core import BatchLimits, Item, is_full, take_batch
 from functions.embed.measures import batch_leaves
 from functions.embed.sender import Outcome
-from observe import context, tracing
-from observe.context import TraceContext
+from observe import tracing
 from observe.span import Span
 from observe.vocabulary import Attributes
 from shared.embeddings.answer import Model
@@ -31,8 +31,6 @@ class Batcher:
         self._waiting: list[Text] = []
         self._sending: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        # Documents of many traces share a batch: it belongs to the wake-up, or the call, that opened this.
-        self._trace = context.current()
 
     async def embed(self, texts: Sequence[tuple[str, int]], model: Model) -> "list[array[float]]":
         """Vectors for (text, tokens) pairs, in order. Raises the `StageFailure` of the first text that has none."""
@@ -72,14 +70,17 @@ class Batcher:
             waited_s = asyncio.get_running_loop().time() - batch[0].owner[0].since
             tokens = sum(item.tokens for item in batch)
             batch_leaves(len(batch), tokens, self._limits.max_tokens, waited_s)
-            with context.entered(self._trace):
-                task = asyncio.create_task(self._run(batch), name="embedding batch")
+            first = batch[0].owner[0]
+            # Documents of many traces share a batch. It is told in that of the first, and linked to the others.
+            task = asyncio.create_task(self._run(batch), name="embedding batch", context=first.context.copy())
             self._sending.add(task)
             task.add_done_callback(self._sent)
 
     async def _run(self, batch: "list[Text]") -> None:
-        with tracing.span("embedding batch", _described(batch), links=_sharing(batch)) as span:
-            for document in {item.owner[0] for item in batch}:
+        with tracing.span(
+            "embedding batch", _described(batch), links=[each.span.context for each in _others(batch)]
+        ) as span:
+            for document in _others(batch):
                 document.span.link(span.context if span.recorded else None)
             await self._settle(batch)
 
@@ -114,6 +115,7 @@ class Document:
 
     def __init__(self, count: int, span: Span) -> None:
         self.span = span
+        self.context = copy_context()
         self._arrived: dict[int, array[float]] = {}
         self._count = count
         self.since = asyncio.get_running_loop().time()
@@ -150,8 +152,9 @@ def _described(batch: "list[Text]") -> Attributes:
     }
 
 
-def _sharing(batch: "list[Text]") -> list[TraceContext]:
-    return [document.span.context for document in dict.fromkeys(item.owner[0] for item in batch)]
+def _others(batch: "list[Text]") -> list[Document]:
+    """All documents of a batch but the first."""
+    return list(dict.fromkeys(item.owner[0] for item in batch))[1:]
 
 
 Text: TypeAlias = Item[tuple[Document, int]]

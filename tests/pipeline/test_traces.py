@@ -162,7 +162,7 @@ def _wake_ups_are_linked(takes: Receiver, documents: Sequence[str]) -> None:
             assert by_id[wake_up].name == f"wake-up {name}"
             assert by_id[str(by_id[wake_up].parent_id)].name == f"wake {name}", "sent and run, as parent and child"
     batches = [span for span in takes.spans if span.name == "embedding batch"]
-    assert {trace_id for span in batches for trace_id, _ in span.links} >= set(documents)
+    assert {trace_id for span in batches for trace_id, _ in (*span.links, (span.trace_id, ""))} >= set(documents)
 
 
 async def test_a_cold_start_that_somebody_waited_for_is_a_span(watched: tuple[Platform, Receiver], site: Web) -> None:
