@@ -43,6 +43,8 @@ async def main() -> None:
     print(f"off   {statistics.median(off):.3f} s of processor time for {args.documents} documents")
     print(f"on    {statistics.median(on):.3f} s")
     print(f"ratio {statistics.median(b / a for a, b in zip(off, on, strict=True)):.3f} (median of {args.rounds} pairs)")
+    shares = [(b - a) / wall for a, b, wall in zip(off, on, walls, strict=True)]
+    print(f"share {statistics.median(shares):.1%} of a core while it samples")
     print(
         f"start {statistics.median(starts) * 1000:.0f} ms, end {statistics.median(ends) * 1000:.0f} ms, once a process"
     )
