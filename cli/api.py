@@ -49,6 +49,9 @@ class Api:
             return self._call("POST", path, body, str(uuid.uuid4()))
         return self._patiently("POST", path, body, 0.0)
 
+    def put(self, path: str, body: Body) -> Body:
+        return self._patiently("PUT", path, body, 0.0)
+
     def delete(self, path: str) -> Body:
         return self._call("DELETE", path, None, str(uuid.uuid4()))
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "cost": "say what work took: tokens, bytes, processor seconds",
     "verify": "say whether state, index and stored objects agree, and mend what does not",
     "keys": "make, list, revoke and rotate API keys",
+    "grants": "let other callers use a corpus, and say who may",
     "audit": "say who did what",
     "logs": "show what a function wrote",
     "top": "a live table: functions, replicas, queues, rates, waits",
