@@ -33,7 +33,8 @@ WITH corpus AS (
     RETURNING id, caller_id, name
 ), job AS (
     INSERT INTO jobs (id, caller_id, corpus_id, state, total, created_at)
-    SELECT gen_random_uuid(), c.caller_id, c.id, CASE WHEN i % 10 < 5 THEN 'failed' ELSE 'running' END, $2,
+    SELECT gen_random_uuid(), c.caller_id, c.id,
+        CASE WHEN i > $1 - 6 THEN 'cancelled' WHEN i % 10 < 5 THEN 'failed' ELSE 'running' END, $2,
         now() - i * interval '1 s'
     FROM generate_series(1, $1::integer) i
     JOIN corpus c ON c.name = 'corpus-' || (i % 3 + 1) AND c.caller_id = CASE i % 2 WHEN 1 THEN 'alice' ELSE 'bob' END
@@ -58,6 +59,9 @@ READS: dict[str, Read] = {
     "GET jobs": lambda store, _: list_jobs(store, CALLER, limit=10),
     "GET jobs?status=failed": lambda store, _: list_jobs(store, CALLER, JobFilter(status="failed"), limit=3),
     "GET jobs?corpus=corpus-1": lambda store, _: list_jobs(store, CALLER, JobFilter(corpus="corpus-1"), limit=3),
+    "GET jobs?corpus=corpus-1&status=cancelled": lambda store, _: list_jobs(
+        store, CALLER, JobFilter(corpus="corpus-1", status="cancelled"), limit=3
+    ),
     "GET jobs/{id}": lambda store, job: get_job(store, CALLER, job),
     "GET jobs/{id}/documents": lambda store, job: list_documents(store, CALLER, job, limit=50),
     "GET jobs/{id}/documents, a later page": lambda store, job: list_documents(store, CALLER, job, limit=20, after=25),

@@ -19,37 +19,13 @@ from shared.errors import NotFound, Unavailable
 from shared.events.ids import derived_id
 from shared.store import deletions, exports, reads
 from shared.store.deletions import DeletionView
-from shared.store.reads import CorpusView
+from shared.store.reads import Corpus
 
 NDJSON = "application/x-ndjson"
 DELETIONS = "/api/corpus-deletions"
 WAIT_S, POLL_S = 10.0, 0.2
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
-
-
-class Corpus(BaseModel):
-    """`pages`, `chunks` and `tokens` are what search sees. `vector_index`: none, building or ready.
-
-    Whoever it is granted to names it by `corpus_id`.
-    """
-
-    corpus_id: UUID
-    name: str
-    model: str
-    dimension: int
-    chunk_max_tokens: int
-    chunk_overlap_tokens: int
-    vector_index: str
-    pages: int
-    chunks: int
-    tokens: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, view: CorpusView) -> Self:
-        shown = {name: getattr(view, name) for name in cls.model_fields if name != "corpus_id"}
-        return cls(corpus_id=view.id, **shown)
 
 
 class CorpusPage(BaseModel):
@@ -121,12 +97,12 @@ async def list_corpora(caller: Caller, resources: Opened, limit: Limit = 100, cu
     found = await reads.list_corpora(resources.store, caller.caller_id, limit=limit + 1, after=after)
     page = found[:limit]
     more = cursors.encode(page[-1].name) if len(found) > limit else None
-    return CorpusPage(corpora=[Corpus.of(view) for view in page], next=more)
+    return CorpusPage(corpora=page, next=more)
 
 
 async def show(corpus: Name, caller: Caller, resources: Opened) -> Corpus:
     """One corpus, with what it holds."""
-    return Corpus.of(await _reached(resources, caller.caller_id, corpus))
+    return await _reached(resources, caller.caller_id, corpus)
 
 
 _LINE = '{"url": "https://example.org/guide", "ordinal": 0, "text": "Leases expire.", "vector": [0.12, -0.08]}\n'
@@ -156,7 +132,7 @@ async def delete(corpus: Name, caller: Caller, resources: Opened, response: Resp
     200 with the proof when all of it is gone, 202 when it takes longer: `Location` is where the proof will be.
     """
     view = await _own(resources, caller.caller_id, corpus)
-    deletion_id = UUID(derived_id(str(view.id), "delete"))
+    deletion_id = UUID(derived_id(str(view.corpus_id), "delete"))
     payload = CorpusDeleteRequested(
         deletion_id=deletion_id, caller_id=caller.caller_id, corpus=corpus, request_id=caller.request_id or None
     )
@@ -190,24 +166,24 @@ async def show_deletion(deletion_id: UUID, caller: Caller, resources: Opened) ->
     return Deletion.of(view, await _left(resources, view))
 
 
-async def _reached(resources: Resources, caller_id: str, name: str) -> CorpusView:
+async def _reached(resources: Resources, caller_id: str, name: str) -> Corpus:
     """The caller's own, or one granted to it."""
     return _there(await reads.reach_corpus(resources.store, caller_id, name))
 
 
-async def _own(resources: Resources, caller_id: str, name: str) -> CorpusView:
+async def _own(resources: Resources, caller_id: str, name: str) -> Corpus:
     return _there(await reads.get_corpus(resources.store, caller_id, name))
 
 
-def _there(view: CorpusView | None) -> CorpusView:
+def _there(view: Corpus | None) -> Corpus:
     """What another caller keeps to itself is not there."""
     if view is None:
         raise NotFound("corpus_not_found", "there is no such corpus, or it is not yours", field="corpus")
     return view
 
 
-async def _lines(resources: Resources, corpus: CorpusView, *, vectors: bool) -> AsyncIterator[str]:
-    async for lines in exports.lines(resources.store, corpus.id, vectors=vectors):
+async def _lines(resources: Resources, corpus: Corpus, *, vectors: bool) -> AsyncIterator[str]:
+    async for lines in exports.lines(resources.store, corpus.corpus_id, vectors=vectors):
         yield "\n".join(lines) + "\n"
 
 

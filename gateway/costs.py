@@ -192,7 +192,7 @@ async def _corpus_id(resources: Resources, caller: CallerContext, corpus: str, *
     view = await reads.reach_corpus(resources.store, caller.caller_id, corpus)
     if view is None:
         raise NotFound("corpus_not_found", "there is no such corpus, or it is not yours", field="corpus")
-    return view.id
+    return view.corpus_id
 
 
 def _document(document_id: UUID, job_id: UUID, url: str, status: str, spent: dict[UUID, pipeline.Cost]) -> DocumentCost:

@@ -99,8 +99,13 @@ class FailureRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CorpusView:
-    id: UUID
+class Corpus:
+    """`pages`, `chunks` and `tokens` are what search sees. `vector_index`: none, building or ready.
+
+    Whoever it is granted to names it by `corpus_id`.
+    """
+
+    corpus_id: UUID
     name: str
     model: str
     dimension: int
@@ -139,8 +144,10 @@ async def list_jobs(
     """Newest first. `after` is `created_at` and `id` of the last one seen."""
     seen = after or (None, None)
     window = (caller_id, wanted.since, wanted.before, *seen, limit)
-    if wanted.corpus is not None:
-        rows = await store.fetch(_SQL["jobs_of_corpus"], *window, wanted.corpus, wanted.status)
+    if wanted.corpus is not None and wanted.status is not None:
+        rows = await store.fetch(_SQL["jobs_of_corpus_in_state"], *window, wanted.corpus, wanted.status)
+    elif wanted.corpus is not None:
+        rows = await store.fetch(_SQL["jobs_of_corpus"], *window, wanted.corpus)
     elif wanted.status is not None:
         rows = await store.fetch(_SQL["jobs_in_state"], *window, wanted.status)
     else:
@@ -177,22 +184,22 @@ async def list_failures(store: Store, caller_id: str, document_id: UUID) -> list
     return [FailureRow(**row) for row in await store.fetch(_SQL["failures"], caller_id, document_id)]
 
 
-async def list_corpora(store: Store, caller_id: str, *, limit: int = 100, after: str = "") -> list[CorpusView]:
+async def list_corpora(store: Store, caller_id: str, *, limit: int = 100, after: str = "") -> list[Corpus]:
     """By name. `after` is the name of the last one seen."""
-    return [_of(CorpusView, row) for row in await store.fetch(_SQL["corpora"], caller_id, after, limit)]
+    return [_of(Corpus, row) for row in await store.fetch(_SQL["corpora"], caller_id, after, limit)]
 
 
-async def get_corpus(store: Store, caller_id: str, name: str) -> CorpusView | None:
+async def get_corpus(store: Store, caller_id: str, name: str) -> Corpus | None:
     row = await store.fetch_row(_SQL["corpus"], caller_id, name)
-    return _of(CorpusView, row) if row else None
+    return _of(Corpus, row) if row else None
 
 
 async def reach_corpus(
     store: Store, caller_id: str, name: str, needed: Literal["read", "write"] = "read"
-) -> CorpusView | None:
+) -> Corpus | None:
     """The caller's own, by name; or by id, one that was granted to it."""
     row = await store.fetch_row(_SQL["reachable"], caller_id, name, needed)
-    return _of(CorpusView, row) if row else None
+    return _of(Corpus, row) if row else None
 
 
 async def ready_depth(store: Store, stage: Literal["scrape", "embed"], up_to: int = _COUNTED_UP_TO) -> int:

@@ -23,13 +23,21 @@ AND (created_at, id)
 ORDER BY created_at DESC, id DESC LIMIT $6;
 
 -- name: jobs_of_corpus
--- Like `jobs`, with $7 the corpus and $8 the state, or null.
+-- Like `jobs`, with $7 the corpus.
 SELECT v.* FROM job_views v
-WHERE v.corpus_id = (SELECT reachable_corpus($1, $7, 'read'))
+WHERE v.corpus_id = (SELECT reachable_corpus($1, $7, 'read')) AND v.caller_id = $1
 AND v.created_at >= coalesce($2, '-infinity'::timestamptz) AND v.created_at < coalesce($3, 'infinity'::timestamptz)
 AND (v.created_at, v.id)
     < (coalesce($4, 'infinity'::timestamptz), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-AND (CASE WHEN v.caller_id = $1 AND ($8::text IS NULL OR v.status = $8) THEN true END) IS NOT NULL
+ORDER BY v.created_at DESC, v.id DESC LIMIT $6;
+
+-- name: jobs_of_corpus_in_state
+-- Like `jobs`, with $7 the corpus and $8 the state.
+SELECT v.* FROM job_views v
+WHERE v.corpus_id = (SELECT reachable_corpus($1, $7, 'read')) AND v.caller_id = $1 AND v.status = $8
+AND v.created_at >= coalesce($2, '-infinity'::timestamptz) AND v.created_at < coalesce($3, 'infinity'::timestamptz)
+AND (v.created_at, v.id)
+    < (coalesce($4, 'infinity'::timestamptz), coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
 ORDER BY v.created_at DESC, v.id DESC LIMIT $6;
 
 -- name: documents
@@ -57,14 +65,14 @@ ORDER BY f.id;
 
 -- name: corpora
 -- $1 caller, $2 the name of the last one seen, $3 limit
-SELECT * FROM corpus_views WHERE caller_id = $1 AND name > $2 ORDER BY name LIMIT $3;
+SELECT v.*, v.id AS corpus_id FROM corpus_views v WHERE caller_id = $1 AND name > $2 ORDER BY name LIMIT $3;
 
 -- name: corpus
-SELECT * FROM corpus_views WHERE caller_id = $1 AND name = $2;
+SELECT v.*, v.id AS corpus_id FROM corpus_views v WHERE caller_id = $1 AND name = $2;
 
 -- name: reachable
 -- $1 caller, $2 name or id, $3 read or write
-SELECT * FROM corpus_views WHERE id = (SELECT reachable_corpus($1, $2, $3));
+SELECT v.*, v.id AS corpus_id FROM corpus_views v WHERE id = (SELECT reachable_corpus($1, $2, $3));
 
 -- name: ready_to_scrape
 -- $1 is where counting ends.

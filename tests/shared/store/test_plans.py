@@ -49,6 +49,7 @@ LISTS = [
     "reads.jobs",
     "reads.jobs_in_state",
     "reads.jobs_of_corpus",
+    "reads.jobs_of_corpus_in_state",
     "reads.documents",
     "reads.documents_in_state",
 ]
@@ -171,3 +172,23 @@ async def test_a_claim_reads_a_few_pages_of_a_crowded_table(crowded: Store, worl
     plan = json.loads(text)[0]["Plan"]
     assert plan["Actual Rows"] == 16
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 2500
+
+
+async def test_a_rare_state_is_found_at_once_among_the_many_jobs_of_a_corpus(crowded: Store) -> None:
+    """The oldest of all, so that whoever walks by time alone passes every other job first."""
+    await crowded.pool.execute(
+        "INSERT INTO jobs (id, caller_id, corpus_id, state, total, created_at)"
+        " SELECT gen_random_uuid(), 'alice', c.id, CASE i WHEN 20000 THEN 'failed' ELSE 'running' END, 1,"
+        " now() - i * interval '1 minute' FROM corpora c, generate_series(1, 20000) i"
+    )
+    await crowded.pool.execute("ANALYZE jobs")
+    values = "'alice', NULL, NULL, NULL, NULL, 10, 'books', 'failed'"
+    async with crowded.pool.acquire() as connection:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE rare AS {every()['reads.jobs_of_corpus_in_state']}")
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE rare({values})")
+        await connection.execute("DEALLOCATE rare")
+        await connection.execute("RESET plan_cache_mode")
+    plan = json.loads(text)[0]["Plan"]
+    assert plan["Actual Rows"] == 1
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 100
