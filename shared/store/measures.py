@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from observe import metrics
 from shared.contracts.jobs import JobStatus, StageName
+from shared.pipeline.costs import Cost
 from shared.pipeline.decision import Move
 from shared.pipeline.facts import LeaseExpired, Nudged
 from shared.pipeline.states import UNFINISHED, State
@@ -37,6 +38,9 @@ _NUDGES: Final = metrics.counter(
 _WAITS: Final = metrics.histogram(
     "sluice_stage_wait_seconds", "How long a claimed document had been ready.", "stage", bounds=_LONG_S
 )
+_CPU: Final = metrics.counter("sluice_cost_cpu_seconds_total", "Processor time of tries, as it was booked.", "stage")
+_BYTES: Final = metrics.counter("sluice_cost_bytes_total", "Bytes of tries, as they were booked.", "of")
+_TOKENS: Final = metrics.counter("sluice_cost_tokens_total", "Tokens of tries, as they were booked.", "of")
 _SWEEPS: Final = metrics.counter("sluice_sweeps_total", "Looks at what is overdue.")
 
 # What a document that moves on from a state has passed. A report from outside needs no claim before.
@@ -72,6 +76,19 @@ def claimed(stage: StageName, claims: list[C], now: datetime) -> list[C]:
     for claim in claims:
         _WAITS.observe(_seconds(claim.ready_at, now), stage)
     return claims
+
+
+def spent(cost: Cost) -> None:
+    """By stage alone: callers and corpora ask the API."""
+    for stage, cpu_s in (("scrape", cost.scrape_cpu_s), ("chunk", cost.chunk_cpu_s), ("embed", cost.embed_cpu_s)):
+        if cpu_s:
+            _CPU.inc(stage, by=cpu_s)
+    for of, count in (("fetched", cost.fetched_bytes), ("decoded", cost.decoded_bytes), ("text", cost.text_bytes)):
+        if count:
+            _BYTES.inc(of, by=count)
+    for of, count in (("indexed", cost.indexed_tokens), ("embedded", cost.embedded_tokens)):
+        if count:
+            _TOKENS.inc(of, by=count)
 
 
 def timed_out(move: Move, fact: LeaseExpired | Nudged) -> None:

@@ -56,6 +56,8 @@ async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] |
     measures.moved(step.row, step.move, now)
     if step.move.state not in UNFINISHED:
         traces.ended(step.row, step.move, now)
+    if step.cost is not None:
+        measures.spent(step.cost)
     wake_up = [emitted(EmbedRequested(reason="advanced"), step.cause, now)] if done["woken"] else []
     return announced + _chunk_requests(step, now) + wake_up
 

@@ -1,5 +1,6 @@
 """What is counted of documents and jobs, by what became of them."""
 
+from shared.contracts.costs import Spent
 from shared.contracts.stages import ChunkRequested
 from shared.store.claims import report
 from shared.store.sweep import sweep
@@ -80,3 +81,16 @@ async def test_jobs_count_by_how_they_ended(world: World) -> None:
     await world.apply(world.failed(claim, "permanent"))
     assert since("sluice_job_seconds_count", status="cancelled") == 1
     assert since("sluice_job_seconds_count", status="failed") == 1
+
+
+async def test_what_was_spent_counts_once_by_stage_and_by_what_it_was(world: World) -> None:
+    since = Since()
+    await world.submit(["https://a.example.org/"])
+    [claim] = await world.scrape()
+    scraped = world.scraped(claim).model_copy(update={"spent": Spent(fetched_bytes=10, decoded_bytes=30, cpu_s=0.5)})
+    for _ in range(2):
+        [*requests] = await world.apply(scraped, event_id="scraped-once")
+    assert requests == []
+    assert since("sluice_cost_cpu_seconds_total", stage="scrape") == 0.5
+    found = {of: since("sluice_cost_bytes_total", of=of) for of in ("fetched", "decoded", "text")}
+    assert found == {"fetched": 10, "decoded": 30, "text": 4}
