@@ -54,7 +54,7 @@ def counting(tally: Tally) -> Iterator[None]:
 class Metered(Awaitable[T], Generic[T]):
     """Awaits a coroutine and charges the processor time of its own steps, not what runs while it waits.
 
-    A step costs two looks at the thread's clock, well under a microsecond each.
+    A step costs two looks at the thread's clock: three microseconds, where a page takes some fifty steps.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T], tally: Tally) -> None:
