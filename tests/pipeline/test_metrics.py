@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import httpx
@@ -137,18 +138,28 @@ async def _made_up(calm: Platform, site: Web, turn: int) -> None:
     async with _client(calm) as client:
         for n in range(12):
             word = f"{MARK}{turn}{n}"
-            await client.request("GET", JOBS, headers={"X-API-Key": f"slk_{word}"})
-            await client.request(f"{word.upper()}", f"/api/{word}", headers={"X-Request-Id": word})
-            await client.request("GET", f"/{word}/{word}?{word}={word}", headers={"User-Agent": word})
-            await client.request("DELETE", f"/api/corpora/{word}")
-            await client.request("POST", "/api/embedding/search", json={"query": word, "corpus": word})
-            await client.request("POST", "/api/scraper/scrape", json={"url": f"http://{word}.invalid/"})
-            await client.request("POST", f"{JOBS}/{job_id}/complete", json={"stage": word, "error_code": word})
+            await _ask(client, "GET", JOBS, headers={"X-API-Key": f"slk_{word}"})
+            await _ask(client, f"{word.upper()}", f"/api/{word}", headers={"X-Request-Id": word})
+            await _ask(client, "GET", f"/{word}/{word}?{word}={word}", headers={"User-Agent": word})
+            await _ask(client, "DELETE", f"/api/corpora/{word}")
+            await _ask(client, "POST", "/api/embedding/search", json={"query": word, "corpus": word})
+            await _ask(client, "POST", "/api/scraper/scrape", json={"url": f"http://{word}.invalid/"})
+            await _ask(client, "POST", f"{JOBS}/{job_id}/complete", json={"stage": word, "error_code": word})
             event = {"specversion": "1.0", "id": word, "source": f"/{word}", "type": f"dev.{word}.v1"}
-            await client.request(
-                "POST", "/events", data=json.dumps(event), headers={"Content-Type": "application/cloudevents+json"}
+            await _ask(
+                client,
+                "POST",
+                "/events",
+                data=json.dumps(event),
+                headers={"Content-Type": "application/cloudevents+json"},
             )
     await calm.finish(job_id)
+
+
+async def _ask(client: aiohttp.ClientSession, method: str, path: str, **asked: Any) -> None:
+    """Whatever the answer is: it is read to its end, so that its connection is free again."""
+    async with client.request(method, path, **asked) as answer:
+        await answer.read()
 
 
 @asynccontextmanager
