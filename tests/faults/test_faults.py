@@ -9,21 +9,20 @@ from tests.faults.run import run
 from tests.pipeline.platform import platform
 from tests.pipeline.world import endpoint, web
 
-pytestmark = pytest.mark.timeout(420)
+# The scene has bounds of its own; this one is for a machine with ten times too much to do.
+pytestmark = pytest.mark.timeout(900)
 
 LEASE_S = 12.0
 # On a machine that is busy with other tests. On a quiet one a document runs again within the lease itself:
 # `python -m benchmarks.recovery`.
 A_WORKER_STARTS_S = 30.0
 
-# One of most kinds; the others come with `./scripts/faults`.
+# One of each kind that is cheap to wait for; the others come with `./scripts/faults`.
 SHORT = (
     "kill -9 a worker",
     "restart redis empty",
-    "cut all connections",
     "lose a third of the events",
     "object store cuts off",
-    "model: NaN",
 )
 # `FAULTS_SEED=7 pytest ...` tries another.
 SEED = int(os.environ.get("FAULTS_SEED", "20261126"))
