@@ -82,6 +82,7 @@ async def test_rules_are_followed_and_asked_for_once() -> None:
 async def test_no_file_allows_everything(status: int) -> None:
     async with world(replying(status, FORBID)) as it:
         await it.robots.check(it.address + "/private")
+    assert it.asked == ["/robots.txt"], "nothing was allowed unasked"
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
