@@ -82,7 +82,9 @@ def enabled() -> bool:
 def preload() -> None:
     """What exporting imports, for a process that forks: its children then find it there."""
     if enabled():
-        import observe.otlp  # noqa: F401, PLC0415
+        from observe.otlp import sender  # noqa: PLC0415
+
+        sender({})  # some is imported only with the first exporter that is made
 
 
 def span(

@@ -54,3 +54,27 @@ def test_only_a_process_that_exports_loads_the_sdk(process: str, endpoint: str) 
     found = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
     loaded = {name for name in found.stdout.split() if name.startswith(SDK)}
     assert bool(loaded) is bool(endpoint)
+
+
+_FORK = """
+import os, sys
+from observe import tracing
+tracing.setup("test", os.environ)
+tracing.preload()
+before = set(sys.modules)
+if os.fork():
+    os.wait()
+else:
+    with tracing.span("request", kind="server"):
+        pass
+    tracing.flush()
+    print(*(set(sys.modules) - before))
+"""
+
+
+def test_what_exports_is_there_before_a_worker_forks() -> None:
+    variables = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "0.1"}
+    found = subprocess.run([sys.executable, "-c", _FORK], env=variables, capture_output=True, text=True, check=True)
+    late = set(found.stdout.split()) & {"requests", "urllib3", "ssl", "google.protobuf", *SDK}
+    assert late == set()
+    assert len(found.stdout.split()) < 10, found.stdout
