@@ -1,4 +1,4 @@
-"""A real Prometheus, and its promtool."""
+"""A real Prometheus and a real Alertmanager, with their tools."""
 
 import asyncio
 import os
@@ -19,7 +19,8 @@ import yaml
 from tests.local_http import closed_port
 from tests.postgres import start_guarded, stop_guardian
 
-FOLDER = Path(__file__).parents[1] / "observe" / "prometheus"
+OBSERVE = Path(__file__).parents[1] / "observe"
+FOLDER = OBSERVE / "prometheus"
 RULES = sorted((FOLDER / "rules").glob("*.yml"))
 
 
@@ -33,8 +34,16 @@ def program(name: str) -> str:
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _ended("promtool", FOLDER, *arguments)
+
+
+def amtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return _ended("amtool", OBSERVE / "alertmanager", *arguments)
+
+
+def _ended(tool: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=60, cwd=FOLDER
+        [program(tool), *arguments], capture_output=True, text=True, check=False, timeout=60, cwd=folder
     )
 
 
@@ -58,31 +67,47 @@ class Prometheus:
 @asynccontextmanager
 async def prometheus(configuration: dict[str, Any]) -> AsyncIterator[Prometheus]:
     """Answers inside; what it stored is gone afterwards."""
-    server = program("prometheus")
-    folder = Path(tempfile.mkdtemp(prefix="sluice-prometheus-"))
-    file = folder / "prometheus.yml"
+    flags = ["--enable-feature=exemplar-storage,expand-external-labels"]
+    async with _server("prometheus", configuration, "--storage.tsdb.path", flags) as made:
+        yield Prometheus(*made)
+
+
+@asynccontextmanager
+async def alertmanager(configuration: dict[str, Any]) -> AsyncIterator[str]:
+    """Its address, as host:port. It is one of one."""
+    flags = ["--cluster.listen-address="]
+    async with _server("prometheus-alertmanager", configuration, "--storage.path", flags) as (url, _):
+        yield url.removeprefix("http://")
+
+
+@asynccontextmanager
+async def _server(
+    name: str, configuration: dict[str, Any], storage: str, flags: list[str]
+) -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
+    server = program(name)
+    folder = Path(tempfile.mkdtemp(prefix=f"sluice-{name}-"))
+    file = folder / "configuration.yml"
     file.write_text(yaml.safe_dump(configuration))
     url = f"http://127.0.0.1:{closed_port()}"
-    command = [server, f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address={url.removeprefix('http://')}", "--enable-feature=exemplar-storage"]
+    command = [server, f"--config.file={file}", f"{storage}={folder / 'data'}", *flags]
+    command.append(f"--web.listen-address={url.removeprefix('http://')}")
     guardian = start_guarded(os.getpid(), folder, signal.SIGTERM, command, folder / "said.log")
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-            made = Prometheus(url, session)
-            await _ready(made, folder / "said.log")
-            yield made
+            await _ready(url, session, folder / "said.log")
+            yield url, session
     finally:
         await asyncio.to_thread(stop_guardian, guardian)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _ready(server: Prometheus, log: Path) -> None:
+async def _ready(url: str, session: aiohttp.ClientSession, log: Path) -> None:
     def words() -> str:
         return log.read_text()[-2000:] if log.exists() else ""
 
     for _ in range(600):
         with suppress(aiohttp.ClientError):
-            async with server.session.get(f"{server.url}/-/ready") as answer:
+            async with session.get(f"{url}/-/ready") as answer:
                 if answer.status == 200:
                     return
         assert "level=error" not in words(), words()

@@ -86,6 +86,7 @@ def test_everybody_sends_to_a_port_that_somebody_listens_on() -> None:
         "pyroscope": {4040},
         "prometheus": {9090},
         "grafana": {3000},
+        "alertmanager": {9093},
         "alloy": {4317, 4318, 4040},
     }
     for name in ("loki", "tempo", "pyroscope"):
@@ -93,11 +94,13 @@ def test_everybody_sends_to_a_port_that_somebody_listens_on() -> None:
         assert server["http_listen_port"] in listening[name]
     texts = [file.read_text() for file in OBSERVE.rglob("*") if file.suffix in (".yaml", ".yml", ".alloy")]
     said = {
-        each for text in texts for each in re.findall(r"\b(loki|tempo|pyroscope|prometheus|grafana):(\d{4,})", text)
+        each
+        for text in texts
+        for each in re.findall(r"\b(loki|tempo|pyroscope|prometheus|grafana|alertmanager):(\d{4,})", text)
     }
     for page in ("docs/observe.md", "deploy/compose/.env.example"):
         said |= set(re.findall(r"(alloy):(\d+)", (ROOT / page).read_text()))
-    assert {name for name, _ in said} >= {"loki", "tempo", "pyroscope", "prometheus", "alloy"}
+    assert {name for name, _ in said} >= {"loki", "tempo", "pyroscope", "prometheus", "alloy", "alertmanager"}
     assert [each for each in said if int(each[1]) not in listening[each[0]]] == []
 
 
