@@ -10,12 +10,12 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from observe.context import TraceContext, current
+from observe.steps import Stepwise
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -73,7 +73,7 @@ def setup(service: str, variables: Mapping[str, str]) -> None:
 def attributed(work: Awaitable[T]) -> Awaitable[T]:
     """The same work, its time told as that of the span under way; not that of tasks which it starts."""
     span = _begin()
-    return work if span is None else _Attributed(work, _Tag(span.span_id))
+    return work if span is None else Stepwise(work, _Tag(span.span_id))
 
 
 def in_thread(function: Callable[P, T]) -> Callable[P, T]:
@@ -156,36 +156,6 @@ class _Tag:
         import pyroscope  # noqa: PLC0415
 
         pyroscope.remove_thread_tag(_SPAN, self._span_id)
-
-
-class _Attributed(Awaitable[T]):
-    """Steps through the work as the event loop does, with the tag on during each step."""
-
-    __slots__ = ("_tag", "_work")
-
-    def __init__(self, work: Awaitable[T], tag: AbstractContextManager[None]) -> None:
-        self._work = work
-        self._tag = tag
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        work = self._work.__await__()
-        step: Callable[[], Any] = functools.partial(work.send, None)
-        while True:
-            try:
-                with self._tag:
-                    waited_for = step()
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            try:
-                sent = yield waited_for
-            except GeneratorExit:
-                work.close()
-                raise
-            except BaseException as thrown:
-                step = functools.partial(work.throw, thrown)
-            else:
-                step = functools.partial(work.send, sent)
 
 
 def _forked() -> None:

@@ -24,7 +24,7 @@ from shared.errors import (
     Transient,
     Unavailable,
 )
-from shared.tally import Metered, Tally
+from shared.tally import Tally, metered
 
 T = TypeVar("T")
 Outcome: TypeAlias = "array[float] | StageFailure"
@@ -108,7 +108,7 @@ class Sender:
         """What it takes is charged before anybody hears of the outcome, whatever that is."""
         request, sent = Tally(), True
         try:
-            return await Metered(self._endpoint.embed([item.text for item in batch], batch[0].model), request)
+            return await metered(self._endpoint.embed([item.text for item in batch], batch[0].model), request)
         except EndpointDown as exc:
             sent = exc.sent
             raise

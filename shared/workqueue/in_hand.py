@@ -12,7 +12,7 @@ from shared.contracts.costs import Spent, StageReport
 from shared.contracts.stages import FailedStage, StageFailed
 from shared.errors import Interrupted, SluiceError, Transient
 from shared.stage_measures import Work, documents_in_hand
-from shared.tally import Metered, Tally, counting
+from shared.tally import Tally, counting, metered
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class InHand(Generic[C]):
         work = Work(self._stage)
         try:
             with counting(tally):
-                payload = await Metered(self._work(claim), tally)
+                payload = await metered(self._work(claim), tally)
         except Interrupted as exc:
             work.failed("interrupted", exc.code)
             span.failed(exc.code)

@@ -102,54 +102,6 @@ def test_an_address_that_is_none_is_said_and_turns_it_off(caplog: pytest.LogCapt
     assert "alloy" not in caplog.text.replace("http://alloy:4040", "")
 
 
-class Depth:
-    """A tag that is only counted."""
-
-    def __init__(self) -> None:
-        self.now = self.times = 0
-
-    def __enter__(self) -> None:
-        self.now += 1
-        self.times += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.now -= 1
-
-
-async def test_work_that_is_watched_ends_raises_and_is_cancelled_as_it_would() -> None:
-    tag = Depth()
-    seen = []
-
-    async def inner(fate: str) -> str:
-        try:
-            await asyncio.sleep(0)
-            seen.append(tag.now)
-            if fate == "raise":
-                raise KeyError(fate)
-            await asyncio.sleep(60 if fate == "wait" else 0)
-        finally:
-            seen.append(tag.now)
-        return fate
-
-    async def watched(fate: str) -> str:
-        return await profiling._Attributed(inner(fate), tag)
-
-    assert await watched("end") == "end"
-    with pytest.raises(KeyError):
-        await watched("raise")
-    waiting = asyncio.create_task(watched("wait"))
-    await asyncio.sleep(0.01)
-    assert tag.now == 0, "nothing is told as the span's while it waits"
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await watched("wait")
-    assert seen == [1] * 8
-    assert tag.now == 0
-
-
 async def test_a_span_that_was_profiled_says_so_where_grafana_looks() -> None:
     """In the process that exports it, and no other span."""
     async with pyroscope_server() as server:

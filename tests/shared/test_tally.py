@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.tally import Metered, SharedProcessor, Tally, counting, current
+from shared.tally import SharedProcessor, Tally, counting, current, metered
 
 
 def compute(seconds: float) -> None:
@@ -27,7 +27,7 @@ async def test_only_the_works_own_steps_are_charged() -> None:
     async def neighbour() -> None:
         compute(0.2)
 
-    answer, _ = await asyncio.gather(Metered(work(), tally), neighbour())
+    answer, _ = await asyncio.gather(metered(work(), tally), neighbour())
     assert answer == "done"
     assert 0.04 <= tally.cpu_s < 0.2
 
@@ -36,7 +36,7 @@ async def test_waiting_costs_nothing() -> None:
     tally, waited = Tally(), asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(compute, 0.1)
     asyncio.get_running_loop().call_soon(waited.set_result, "here")
-    assert await Metered(_wait_for(waited), tally) == "here"
+    assert await metered(_wait_for(waited), tally) == "here"
     assert tally.cpu_s < 0.1
 
 
@@ -52,7 +52,7 @@ async def test_errors_and_cancelling_pass_through_and_are_charged() -> None:
         raise ValueError("it failed")
 
     with pytest.raises(ValueError, match="it failed"):
-        await Metered(fails(), tally)
+        await metered(fails(), tally)
     assert tally.cpu_s >= 0.01
     heard: list[str] = []
 
@@ -64,7 +64,7 @@ async def test_errors_and_cancelling_pass_through_and_are_charged() -> None:
             raise
 
     async def outer() -> None:
-        await Metered(hangs(), tally)
+        await metered(hangs(), tally)
 
     task = asyncio.create_task(outer())
     await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def test_errors_and_cancelling_pass_through_and_are_charged() -> None:
 async def test_a_timeout_around_metered_work_ends_it() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await Metered(_wait_for(asyncio.get_running_loop().create_future()), Tally())
+            await metered(_wait_for(asyncio.get_running_loop().create_future()), Tally())
 
 
 async def test_tasks_and_threads_begun_inside_count_for_the_same_work() -> None:
