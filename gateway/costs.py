@@ -21,6 +21,7 @@ from shared.pipeline import costs as pipeline
 from shared.store import costs as store
 from shared.store import reads
 from shared.store.costs import By, Hours
+from shared.store.whereabouts import documents_of_url
 from shared.urls import normalise
 
 COSTS = "/api/costs"
@@ -178,10 +179,10 @@ async def of_url(
     """What a URL took, each time that the caller handed it in."""
     after = None if cursor is None else cursors.decode_moment(cursor)
     url = normalise(url)
-    found = await store.documents_of_url(resources.store, caller.caller_id, url, limit=limit + 1, after=after)
+    found = await documents_of_url(resources.store, caller.caller_id, url, limit=limit + 1, after=after)
     page = found[:limit]
     spent = await store.document_costs(resources.store, {one.id: one.job_id for one in page})
-    documents = [_document(one.id, one.job_id, one.url, one.state, spent) for one in page]
+    documents = [_document(one.id, one.job_id, url, one.state, spent) for one in page]
     more = cursors.encode_moment(page[-1].created_at, page[-1].id) if len(found) > limit else None
     return UrlCosts(url=url, documents=documents, next=more)
 

@@ -30,17 +30,6 @@ class CostGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentOfUrl:
-    """One time that a URL was handed in."""
-
-    id: UUID
-    job_id: UUID
-    url: str
-    state: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Hours:
     """Whole hours, from `since` on and before `before`."""
 
@@ -83,14 +72,6 @@ async def document_costs(store: Store, documents: Mapping[UUID, UUID]) -> dict[U
     rows = await store.fetch(_SQL["of_documents"], list(documents), list(set(documents.values())))
     found = {row["document_id"]: _cost(row) for row in rows}
     return {document_id: found.get(document_id, Cost()) for document_id in documents}
-
-
-async def documents_of_url(
-    store: Store, caller_id: str, url: str, *, limit: int = 50, after: tuple[datetime, UUID] | None = None
-) -> list[DocumentOfUrl]:
-    """Newest first. `after` is `created_at` and `id` of the last one seen."""
-    rows = await store.fetch(_SQL["documents_of_url"], caller_id, url, *(after or (None, None)), limit)
-    return [DocumentOfUrl(**row) for row in rows]
 
 
 async def caller_costs(

@@ -54,6 +54,9 @@ async def get_whereabouts(store: Store, caller_id: str, document_id: UUID) -> Wh
     return None if row is None else Whereabouts(**{field.name: row[field.name] for field in fields(Whereabouts)})
 
 
-async def documents_of_url(store: Store, caller_id: str, url: str, *, limit: int) -> list[Seen]:
-    """The newest first. The URL must be normalised."""
-    return [Seen(**row) for row in await store.fetch(_SQL["of_url"], caller_id, url, limit)]
+async def documents_of_url(
+    store: Store, caller_id: str, url: str, *, limit: int, after: tuple[datetime, UUID] | None = None
+) -> list[Seen]:
+    """The newest first. The URL must be normalised; `after` is `created_at` and `id` of the last one seen."""
+    rows = await store.fetch(_SQL["of_url"], caller_id, url, *(after or (None, None)), limit)
+    return [Seen(**row) for row in rows]

@@ -97,14 +97,6 @@ SELECT document_id, sum(attempts)::bigint AS attempts, sum(fetched_bytes)::bigin
 FROM document_cost_parts WHERE document_id = ANY ($1::uuid[]) AND job_id = ANY ($2::uuid[])
 GROUP BY document_id;
 
--- name: documents_of_url
--- $1 caller, $2 URL, $3 and $4 time and id of the last one seen, $5 limit
-SELECT id, job_id, url, state, created_at FROM documents
-WHERE caller_id = $1 AND hashtext(url) = hashtext($2::text) AND url = $2
-AND (created_at, id)
-    < (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-ORDER BY created_at DESC, id DESC LIMIT $5;
-
 -- name: of_caller
 -- $1 caller, $2 corpus or null, $3 and $4 hours since and before, $5 by what: corpus, day, hour, or null for the sum;
 -- $6 limit. A corpus of another caller is called by its id; one that is gone has no name.

@@ -1,9 +1,11 @@
 -- name: of_url
--- $1 caller, $2 a URL, $3 limit. The newest first, in the order of an index.
+-- $1 caller, $2 a URL, $3 and $4 time and id of the last one seen, $5 limit. The newest first, in the order of an index.
 SELECT d.id, d.job_id, c.name AS corpus, d.state, d.created_at
 FROM documents d JOIN corpora c ON c.id = d.corpus_id
 WHERE d.caller_id = $1 AND hashtext(d.url) = hashtext($2::text) AND d.url = $2 AND c.deleted_at IS NULL
-ORDER BY d.created_at DESC, d.id DESC LIMIT $3;
+AND (d.created_at, d.id)
+    < (coalesce($3, 'infinity'::timestamptz), coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+ORDER BY d.created_at DESC, d.id DESC LIMIT $5;
 
 -- name: document
 -- $1 caller, $2 a document, $3 where counting those ahead of it ends. Of what belongs to others it tells nothing: those

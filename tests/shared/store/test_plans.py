@@ -90,7 +90,6 @@ HOT = [
     "platform.beside",
     "costs.of_job",
     "costs.of_documents",
-    "costs.documents_of_url",
     "costs.of_caller",
 ]
 
