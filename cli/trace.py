@@ -95,22 +95,28 @@ def _heading(found: OneTrace, paper: Paper) -> Iterator[Line]:
 
 
 def _end(found: OneTrace) -> str:
-    root = _root(found)
+    root = _life(found)
     if root is None:
         return "not ended yet, or its end has not arrived" if found.trace.url else f"took {_whole(found.spans)}"
     failed = _failure(found)
-    return f"failed after {duration(root.end_ns - root.start_ns)}: {failed}" if failed else f"took {_whole([root])}"
+    lasted = f"failed after {duration(root.end_ns - root.start_ns)}: {failed}" if failed else f"took {_whole([root])}"
+    return f"{lasted}, when it was replayed" if root.name == "replay" else lasted
 
 
 def _failure(found: OneTrace) -> str:
-    root = _root(found)
+    root = _life(found)
     if root is None or not root.failed:
         return ""
     return clean(str(root.attributes.get("error.type") or root.message or "it does not say why"))
 
 
-def _root(found: OneTrace) -> Span | None:
-    return next((span for span in found.spans if span.name == "document" and span.parent_id is None), None)
+def _life(found: OneTrace) -> Span | None:
+    """Its root, or the last of its replays: what has become of the page."""
+    root = next((span for span in found.spans if span.name == "document" and span.parent_id is None), None)
+    replays = [
+        span for span in found.spans if root is not None and (span.name, span.parent_id) == ("replay", root.span_id)
+    ]
+    return max(replays, key=lambda span: span.end_ns, default=root)
 
 
 def _job(found: OneJob, paper: Paper, most: int) -> Iterator[Line]:
@@ -166,7 +172,7 @@ def _trace_as_json(found: OneTrace) -> dict[str, Any]:
         "url": found.trace.url,
         "began_at": datetime.fromtimestamp(found.trace.first_ns / 1e9, UTC).isoformat(),
         "seconds": _length(found.spans) / 1e9,
-        "ended": _root(found) is not None if found.trace.url else True,
+        "ended": _life(found) is not None if found.trace.url else True,
         "error": _failure(found) or None,
         "spans": _spans_as_json(found.spans),
         "submission": _spans_as_json(found.submission),

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -149,10 +150,11 @@ def record(
     _process.exporter.put(made)
 
 
-def document(document_id: UUID) -> TraceContext:
-    """The root span of a document's trace: every process agrees on it without asking, and so does a re-run."""
+def document(document_id: UUID, replayed_at: datetime | None = None) -> TraceContext:
+    """The root span of a document's trace, or that of a replay: every process agrees on it, and so does a re-run."""
     trace_id = document_id.hex
-    root = hashlib.sha256(document_id.bytes).hexdigest()[:16]
+    named = b"" if replayed_at is None else replayed_at.isoformat().encode()
+    root = hashlib.sha256(document_id.bytes + named).hexdigest()[:16]
     return TraceContext(trace_id, root, _process.sampler.keeps(trace_id))
 
 

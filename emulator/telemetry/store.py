@@ -40,10 +40,6 @@ CREATE TABLE IF NOT EXISTS spans (
 """
 # A span that comes twice, because its sender got no answer, is the same one.
 _INSERT: Final = "INSERT OR IGNORE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# One that ends again, later, has gone on: so does the life of a document that was sent through once more.
-_GO_ON: Final = """
-UPDATE spans SET end_ns = ?, failed = ?, message = ?, attributes = ? WHERE trace_id = ? AND span_id = ? AND end_ns < ?
-"""
 _NOTE: Final = """
 INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (trace_id) DO UPDATE SET
@@ -110,13 +106,7 @@ class SpanStore:
 
     def _put(self, span: Span) -> int:
         """1 for one that was not there yet."""
-        row = _row(span)
-        if self._database.execute(_INSERT, row).rowcount:
-            return 1
-        *_, end_ns, failed, message, attributes, _ = row
-        later = (end_ns, failed, message, attributes, span.trace_id, span.span_id, end_ns)
-        self._database.execute(_GO_ON, later)
-        return 0
+        return self._database.execute(_INSERT, _row(span)).rowcount
 
     def _with_room(self, spans: Sequence[Span]) -> list[Span]:
         held = {trace_id: self._spans_of(trace_id) for trace_id in {span.trace_id for span in spans}}

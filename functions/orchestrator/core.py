@@ -61,12 +61,16 @@ class Answered:
     error: str | None = None
     final: bool = False
 
+    @property
+    def taken(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
 
 def outcome_of(answered: Answered, attempt: int, seconds: float, now: datetime, jitter: float) -> Outcome:
     """Any 2xx is a delivery. 410 Gone and an address that may not be reached end it; everything else is tried again,
     ten times in all, over about four hours."""
     status, rounded = answered.status, round(seconds, 3)
-    if status is not None and 200 <= status < 300:
+    if answered.taken:
         return Outcome(delivered=True, seconds=rounded, status=status)
     error = answered.error or f"answered {status}"
     if answered.final or status == 410 or attempt >= MAX_TRIES:

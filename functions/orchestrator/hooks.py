@@ -9,9 +9,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from functions.orchestrator.core import Answered, outcome_of
-from observe import metrics
+from observe import context, metrics, tracing
+from observe.span import Span
+from observe.vocabulary import Name, Value
 from shared.errors import SluiceError
 from shared.events.codec import STRUCTURED
 from shared.events.webhooks import WebhookSigner
@@ -64,7 +67,9 @@ class WebhookSender:
 
     async def _try(self, delivery: Delivery) -> None:
         started = time.monotonic()
-        answered = await self._post(delivery)
+        with _span(delivery) as span:
+            answered = await self._post(delivery)
+            _told(span, answered)
         now = self.clock()
         outcome = outcome_of(answered, delivery.attempt, time.monotonic() - started, now, self.jitter())
         await webhooks.record(self.store, delivery, outcome, now)
@@ -105,3 +110,22 @@ class WebhookSender:
                 opened = open_client(self.guard, tls=tls, user_agent=USER_AGENT, connections=AT_ONCE)
                 self.client = await self.stack.enter_async_context(opened)
             return self.client
+
+
+def _span(delivery: Delivery) -> Span:
+    """In the trace of the request for the job. Of the address it says only whose it is: many are secrets as a whole."""
+    attributes: dict[Name, Value] = {
+        "http.request.method": "POST",
+        "http.request.resend_count": delivery.attempt - 1,
+        "server.address": urlsplit(delivery.url).hostname or "",
+        "cloudevents.event_id": str(delivery.id),
+    }
+    asked = context.parse(delivery.traceparent)
+    return tracing.span("webhook", attributes, kind="client", parent=asked, about={"job.id": str(delivery.job_id)})
+
+
+def _told(span: Span, answered: Answered) -> None:
+    if answered.status is not None:
+        span.set("http.response.status_code", answered.status)
+    if not answered.taken:
+        span.failed(answered.error or str(answered.status))

@@ -45,12 +45,14 @@ Work: TypeAlias = Callable[[OpenSink, asyncio.Event, Saturated], Awaitable[Drain
 
 
 class PageClaim(Claim, Protocol):
-    """A claim that knows its page, and since when that was ready to be worked on."""
+    """A claim that knows its page, since when that was ready, and whether it goes through anew."""
 
     @property
     def url(self) -> str: ...
     @property
     def ready_at(self) -> datetime: ...
+    @property
+    def replayed_at(self) -> datetime | None: ...
 
 
 C = TypeVar("C", bound=PageClaim)
@@ -153,7 +155,7 @@ class WorkerDesk:
         if claims:
             tracing.record("claim", began_s, ended_s, {"messaging.batch.message_count": len(claims)})
         for each in claims:
-            trace = tracing.document(each.document_id)
+            trace = tracing.document(each.document_id, each.replayed_at)
             claimed_s = self.now().timestamp()  # by the clock that `ready_at` is by
             tracing.record("queue wait", each.ready_at.timestamp(), claimed_s, self._about(each), parent=trace)
         return claims
@@ -162,7 +164,7 @@ class WorkerDesk:
         """In the document's own trace, linked to the wake-up that happened to bring it."""
         wake_up = context.current()
         links = [] if wake_up is None else [wake_up]
-        parent = tracing.document(claim.document_id)
+        parent = tracing.document(claim.document_id, claim.replayed_at)
         return tracing.span(_STAGES[self.stage], kind="consumer", parent=parent, links=links, about=self._about(claim))
 
     def _about(self, claim: PageClaim) -> Attributes:

@@ -43,7 +43,7 @@ class ScrapeClaim:
     `redirects` counts those before this claim. `etag` and `last_modified` are given only while the version they speak
     of is what search sees with today's chunker and model. `deaths` > 0 marks a document that was in hand when a worker
     died: work on it alone, claim nothing beside it. With `sitemap` it is one, and
-    these are its job's wishes.
+    these are its job's wishes. `replayed_at`: it had ended before, and was sent through anew then.
     """
 
     document_id: UUID
@@ -60,6 +60,7 @@ class ScrapeClaim:
     etag: str | None
     last_modified: str | None
     ready_at: datetime
+    replayed_at: datetime | None = None
     sitemap: SitemapOptions | None = None
 
 
@@ -82,6 +83,7 @@ class EmbedClaim:
     model: str
     dimension: int
     ready_at: datetime
+    replayed_at: datetime | None = None
 
 
 async def claim_scrape(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from shared.contracts.jobs import CorpusDeleteRequested
 from shared.events.event import CloudEvent
+from shared.store import traces
 from shared.store.audit import add_audit
 from shared.store.costs import fold_costs
 from shared.store.jobs import received
@@ -57,7 +58,7 @@ async def begin(store: Store, event: CloudEvent, payload: CorpusDeleteRequested,
         if corpus_id is None:
             return
         await connection.execute(_SQL["stop_jobs"], corpus_id, now)
-        await connection.execute(_SQL["stop_documents"], corpus_id, now)
+        stopped = await connection.fetch(_SQL["stop_documents"], corpus_id, now, traces.most())
         pinned = Store(store.pool, connection)
         await add_audit(
             pinned,
@@ -68,6 +69,7 @@ async def begin(store: Store, event: CloudEvent, payload: CorpusDeleteRequested,
             subject=payload.corpus,
             detail={"deletion_id": str(payload.deletion_id), "corpus_id": str(corpus_id)},
         )
+    traces.called_off(stopped, now)
 
 
 async def take(store: Store, deletion_id: UUID, now: datetime) -> Deletion | None:

@@ -12,6 +12,7 @@ from shared.events.event import CloudEvent
 from shared.pipeline.costs import cost_of
 from shared.pipeline.domain import domain_of
 from shared.pipeline.policy import PATIENT, Policy
+from shared.store import traces
 from shared.store.costs import add_cost
 from shared.store.jobs import end_job, received
 from shared.store.outbox import note_hints
@@ -75,13 +76,15 @@ async def _expand(
             raise _NothingListedError
         where = (payload.document_id, payload.job_id, row["corpus_id"], row["caller_id"])
         await add_cost(connection, *where, cost_of(payload), now)
-        await connection.execute(_SQL["give_way"], payload.document_id)
-        dropped = len(await connection.fetch(_SQL["drop_waiting"], payload.job_id)) if full else 0
-        waiting = pages + sitemaps - dropped
+        read = await connection.fetch(_SQL["give_way"], payload.document_id)
+        dropped = await connection.fetch(_SQL["drop_waiting"], payload.job_id) if full else []
+        waiting = pages + sitemaps - len(dropped)
         seen = row["sitemaps"] + sitemaps
         counts = (waiting, waiting - 1, seen, str(payload.document_id))
         await connection.execute(_SQL["count"], payload.job_id, *counts)
-        return await note_hints(connection, [ScrapeRequested(reason="more")], event, now) if waiting > 0 else []
+        hints = await note_hints(connection, [ScrapeRequested(reason="more")], event, now) if waiting > 0 else []
+    traces.gave_way([*read, *dropped], now)
+    return hints
 
 
 def _unread(content: SitemapContent, payload: SitemapRead, read: Sequence[str]) -> list[str]:

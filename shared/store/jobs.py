@@ -23,7 +23,7 @@ from shared.pipeline.decision import Move
 from shared.pipeline.facts import Replayed
 from shared.pipeline.policy import Policy
 from shared.pipeline.states import State, job_status
-from shared.store import measures, outbox
+from shared.store import measures, outbox, traces
 from shared.store.nudges import nudge
 from shared.store.outgoing import SOURCE
 from shared.store.queries import load
@@ -57,7 +57,8 @@ async def cancel_job(store: Store, event: CloudEvent, payload: JobCancelRequeste
             return []
         if not await connection.fetchval(_SQL["request_cancel"], payload.job_id, payload.caller_id, now):
             return []
-        await connection.execute(_SQL["cancel_documents"], payload.job_id, now)
+        cancelled = await connection.fetch(_SQL["cancel_documents"], payload.job_id, now, traces.most())
+    traces.called_off(cancelled, now)
     return await end_job(store, payload.job_id, event, now)
 
 
@@ -83,7 +84,8 @@ async def _restart(connection: "Connection", payload: JobReplayRequested, now: d
     moves = {document_id: move for document_id, move in decided if isinstance(move, Move)}
     if moves:
         states = [move.state.value for move in moves.values()]
-        await connection.execute(_SQL["restart_documents"], payload.job_id, list(moves), states, now)
+        asked = traces.who_asked()
+        await connection.execute(_SQL["restart_documents"], payload.job_id, list(moves), states, now, asked)
         await connection.execute(_SQL["restart"], payload.job_id, now)
     return list(moves.values())
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from observe import tracing
 from shared.contracts.envelope import to_event
 from shared.contracts.jobs import DocumentIndexed
 from shared.contracts.payload import ObjectRef, Payload
@@ -13,6 +12,7 @@ from shared.events.event import CloudEvent, Json
 from shared.events.ids import derived_id
 from shared.pipeline.decision import Move
 from shared.pipeline.states import State
+from shared.store import traces
 from shared.store.store import Row
 
 SOURCE: Final = "/functions/orchestrator"
@@ -38,7 +38,7 @@ def chunk_request(
     )
     event_id = derived_id(str(row["id"]), payload.event_type, move.token, move.nudges)
     # Without a cause it is a sweep that asks, whose own work this is not.
-    trace = None if cause else tracing.document(row["id"]).format()
+    trace = None if cause else traces.life(row).format()
     return to_event(payload, source=SOURCE, cause=cause, time=now, id=event_id, traceparent=trace)
 
 

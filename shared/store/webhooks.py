@@ -18,13 +18,16 @@ _SQL: Final = load("webhooks")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One to be tried now, for the `attempt`-th time. `event` is a structured CloudEvent."""
+    """One to be tried now, for the `attempt`-th time. `event` is a structured CloudEvent, and has the delivery's id;
+    `traceparent` is that of the request for the job."""
 
     id: UUID
     caller_id: str
+    job_id: UUID
     url: str
     event: str
     attempt: int
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)

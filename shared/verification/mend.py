@@ -10,6 +10,8 @@ from shared.pipeline.advance import advance
 from shared.pipeline.decision import Move
 from shared.pipeline.facts import Distrusted
 from shared.pipeline.policy import Policy
+from shared.pipeline.states import UNFINISHED, State
+from shared.store import traces
 from shared.store.jobs import end_job
 from shared.store.moves import Step, perform
 from shared.store.queries import load
@@ -53,4 +55,5 @@ async def _refetch(store: Store, document_id: UUID, now: datetime) -> None:
     row = await read_view(store, document_id)
     decision = advance(view_of(row), Distrusted(), now) if row else None
     if row is not None and isinstance(decision, Move):
-        await perform(store, Step(row, decision, _NOTHING_STORED), now)
+        anew = {} if State(row["state"]) in UNFINISHED else traces.replayed(now)
+        await perform(store, Step(row, decision, _NOTHING_STORED | anew), now)

@@ -161,6 +161,16 @@ async def test_a_failed_page_says_so_first(sluice: Cli, folder: Path) -> None:
     assert "failed after 10.00 s: http_404; 9 spans" in (await sluice("trace", URL)).out
 
 
+async def test_what_became_of_a_page_is_told_by_its_last_replay(sluice: Cli, folder: Path) -> None:
+    root, *rest = document()
+    failed = replace(root, failed=True, attributes={**ABOUT, "error.type": "http_503"})
+    first = span("replay", 20, 3, parent="document", failed=True, attributes={"error.type": "http_404"})
+    keep(folder, failed, *rest, first)
+    assert "failed after 3.00 s: http_404, when it was replayed; 10 spans" in (await sluice("trace", URL)).out
+    keep(folder, span("replay", 60, 5, parent="document", named="second replay"))
+    assert "took 5.00 s, when it was replayed; 11 spans" in (await sluice("trace", URL)).out
+
+
 async def test_a_page_that_has_not_ended_is_drawn_as_far_as_it_is(sluice: Cli, folder: Path) -> None:
     keep(folder, *document()[1:], *REQUEST_SPANS)
     found = await sluice("trace", URL)

@@ -12,14 +12,19 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from opentelemetry.trace import SpanKind, StatusCode
 from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.orchestrator.core import MAX_TRIES, Answered, outcome_of
-from tests.gateway.conftest import ALICE, World, gateway_on, problem
-from tests.local_http import asgi, serving
+from observe.vocabulary import strangers
+from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
+from tests.gateway.conftest import ALICE, SIGNING_KEY, World, gateway_on, problem
+from tests.local_http import asgi, closed_port, serving
+from tests.numbers import Since
 
 JOBS, DELIVERIES = "/api/orchestrator/jobs", "/api/webhooks/deliveries"
+COUNTED = "sluice_webhook_deliveries_total"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -97,6 +102,7 @@ async def test_the_end_of_a_job_arrives_signed(world: World, ear: Ear) -> None:
 
 async def test_who_does_not_take_it_is_asked_again_until_it_does(world: World, ear: Ear) -> None:
     await world.works()
+    since = Since()
     ear.answer = Response(status_code=503)
     await ended_job(world, ear.url)
     await world.tick()
@@ -110,6 +116,7 @@ async def test_who_does_not_take_it_is_asked_again_until_it_does(world: World, e
     [delivery] = await deliveries(world, status="delivered")
     assert [one["status"] for one in delivery["attempts"]] == [503, 200]
     assert len({headers["webhook-id"] for headers, _ in ear.heard}) == 1
+    assert [since(COUNTED, outcome=outcome) for outcome in ("retried", "delivered", "failed")] == [1, 1, 0]
 
 
 async def test_what_arrived_is_sent_again_on_demand(world: World, ear: Ear) -> None:
@@ -165,9 +172,14 @@ async def test_an_address_of_the_closed_network_is_never_reached(world: World) -
     await world.works()
     await ended_job(world, "http://127.0.0.1:9/hook")
     await world.store.pool.execute("UPDATE webhook_deliveries SET url = 'http://169.254.169.254/latest'")
-    await world.tick()
+    since = Since()
+    with recording() as recorded:
+        await world.tick()
+        said = recorded.one("webhook").attributes or {}
+        assert (said["server.address"], said["error.type"]) == ("169.254.169.254", "address_refused")
     [delivery] = await deliveries(world)
     assert (delivery["status"], delivery["attempts"][0]["error"]) == ("failed", "address_refused")
+    assert [since(COUNTED, outcome=outcome) for outcome in ("retried", "delivered", "failed")] == [0, 0, 1]
 
 
 async def test_an_address_that_cannot_be_meant_is_refused_when_the_job_comes(database: str, tmp_path: Any) -> None:
@@ -219,3 +231,37 @@ def test_tries_are_ever_further_apart_and_end() -> None:
     assert waits == sorted(waits)
     assert timedelta(hours=3) < sum(waits, timedelta()) < timedelta(hours=6)
     assert outcome_of(Answered(status=500), MAX_TRIES, 0.1, NOW, 1.0).next_at is None
+
+
+async def test_each_try_is_a_span_in_the_trace_of_the_request_for_the_job(world: World, ear: Ear) -> None:
+    await world.works()
+    with recording() as recorded:
+        ear.answer = Response(status_code=503)
+        ear.url = f"{ear.url}/a-secret-of-theirs?token=another-secret&plain=words"
+        job_id = await ended_job(world, ear.url)
+        for answer in (503, 204):
+            ear.answer = Response(status_code=answer)
+            await due_now(world)
+        post = recorded.one("POST /api/orchestrator/jobs")
+        first, second = recorded.named("webhook")
+        for tried in (first, second):
+            assert (trace_id(tried), parent_id(tried), tried.kind) == (trace_id(post), span_id(post), SpanKind.CLIENT)
+            said = tried.attributes or {}
+            assert (said["job.id"], said["server.address"]) == (job_id, "127.0.0.1")
+            assert strangers(said) == {}
+        assert [(span.attributes or {})["http.request.resend_count"] for span in (first, second)] == [0, 1]
+        assert [(span.attributes or {})["http.response.status_code"] for span in (first, second)] == [503, 204]
+        assert [(span.attributes or {}).get("error.type") for span in (first, second)] == ["503", None]
+        assert [span.status.status_code for span in (first, second)] == [StatusCode.ERROR, StatusCode.UNSET]
+        told = repr([span.to_json() for span in recorded.spans()])
+        for secret in ("a-secret-of-theirs", "another-secret", "plain=words", "whsec_", SIGNING_KEY.decode()):
+            assert secret not in told
+
+
+async def test_a_try_that_nobody_answers_says_why_in_its_span(world: World) -> None:
+    await world.works()
+    with recording() as recorded:
+        await ended_job(world, f"http://127.0.0.1:{closed_port()}/")
+        await due_now(world)
+        said = recorded.one("webhook").attributes or {}
+        assert (said["error.type"], "http.response.status_code" in said) == ("ConnectError", False)

@@ -106,6 +106,7 @@ WITH RECURSIVE suspects AS MATERIALIZED (
 )
 SELECT c.id AS document_id, c.job_id, c.corpus_id, c.caller_id, c.token, c.attempt, c.deaths, c.url,
     coalesce(c.fetch_url, c.url) AS fetch_url, c.redirects, c.domain, p.etag, p.last_modified, c.not_before AS ready_at,
+    c.replayed_at,
     CASE WHEN c.sitemap_depth IS NOT NULL THEN (j.sitemap - '{sitemaps,read}'::text[])::text END AS sitemap
 FROM claimed c
 JOIN jobs j ON j.id = c.job_id
@@ -169,7 +170,8 @@ WITH RECURSIVE suspects AS MATERIALIZED (
 )
 SELECT c.id AS document_id, c.job_id, c.corpus_id, c.caller_id, c.token, c.attempt, c.deaths, c.url,
     c.text_key, c.text_sha256, c.text_size, c.chunks_key, c.chunks_sha256, c.chunks_size,
-    c.chunks AS count, c.tokens, k.model, k.dimension, c.not_before AS ready_at
+    c.chunks AS count, c.tokens, k.model, k.dimension, c.not_before AS ready_at,
+    c.replayed_at
 FROM claimed c JOIN corpora k ON k.id = c.corpus_id;
 
 -- name: renew

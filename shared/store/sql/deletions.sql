@@ -14,16 +14,22 @@ UPDATE jobs SET state = 'cancelled', cancel_requested_at = coalesce(cancel_reque
 WHERE corpus_id = $1 AND state IN ('accepted', 'running');
 
 -- name: stop_documents
--- Whoever works on one loses its claim.
+-- $1 corpus, $2 now, $3 of how many at most to tell, those first that somebody has worked on. Whoever works on one loses
+-- its claim.
 WITH held AS MATERIALIZED (
     SELECT id FROM documents
     WHERE corpus_id = $1 AND state IN ('pending', 'scraping', 'chunking', 'embedding')
     ORDER BY id FOR UPDATE
+), moved AS (
+    UPDATE documents d
+    SET state = 'cancelled', token = d.token + 1, lease_until = NULL, reported = false, not_before = $2,
+        updated_at = $2, ended_at = $2
+    FROM held WHERE d.id = held.id
+    RETURNING d.id, d.job_id, d.corpus_id, d.url, d.created_at, d.replayed_at, d.replay_traceparent, d.token, d.ordinal
 )
-UPDATE documents d
-SET state = 'cancelled', token = d.token + 1, lease_until = NULL, reported = false, not_before = $2, updated_at = $2,
-    ended_at = $2
-FROM held WHERE d.id = held.id;
+SELECT m.id, m.job_id, m.url, m.created_at, m.replayed_at, m.replay_traceparent, j.traceparent, c.name AS corpus
+FROM moved m JOIN jobs j ON j.id = m.job_id JOIN corpora c ON c.id = m.corpus_id
+ORDER BY m.token DESC, m.ordinal LIMIT $3;
 
 -- name: take_due
 -- $1 now, $2 until when nobody else takes it

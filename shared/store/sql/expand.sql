@@ -26,11 +26,21 @@ FROM (
 RETURNING 1;
 
 -- name: give_way
-DELETE FROM documents WHERE id = $1;
+WITH moved AS (
+    DELETE FROM documents WHERE id = $1
+    RETURNING id, job_id, corpus_id, url, created_at, replayed_at, replay_traceparent
+)
+SELECT m.id, m.job_id, m.url, m.created_at, m.replayed_at, m.replay_traceparent, j.traceparent, c.name AS corpus
+FROM moved m JOIN jobs j ON j.id = m.job_id JOIN corpora c ON c.id = m.corpus_id;
 
 -- name: drop_waiting
 -- There are as many pages as were asked for: nobody needs the sitemaps that still wait.
-DELETE FROM documents WHERE job_id = $1 AND sitemap_depth IS NOT NULL AND state = 'pending' RETURNING 1;
+WITH moved AS (
+    DELETE FROM documents WHERE job_id = $1 AND sitemap_depth IS NOT NULL AND state = 'pending'
+    RETURNING id, job_id, corpus_id, url, created_at, replayed_at, replay_traceparent
+)
+SELECT m.id, m.job_id, m.url, m.created_at, m.replayed_at, m.replay_traceparent, j.traceparent, c.name AS corpus
+FROM moved m JOIN jobs j ON j.id = m.job_id JOIN corpora c ON c.id = m.corpus_id;
 
 -- name: count
 -- $1 job, $2 how many more wait, $3 how many more there are, $4 how many sitemaps there have been, $5 the one just read

@@ -75,6 +75,7 @@ WHERE id = $1 AND caller_id = $2 AND state IN ('accepted', 'running') AND cancel
 RETURNING true;
 
 -- name: cancel_documents
+-- $1 job, $2 now, $3 of how many at most to tell, those first that somebody has worked on
 WITH held AS MATERIALIZED (
     SELECT id, state FROM documents
     WHERE job_id = $1 AND state IN ('pending', 'scraping', 'chunking', 'embedding')
@@ -84,12 +85,17 @@ WITH held AS MATERIALIZED (
     SET state = 'cancelled', token = d.token + 1, lease_until = NULL, reported = false, not_before = $2,
         updated_at = $2, ended_at = $2
     FROM held WHERE d.id = held.id
-    RETURNING held.state
+    RETURNING d.id, d.job_id, d.corpus_id, d.url, d.created_at, d.replayed_at, d.replay_traceparent, d.token, d.ordinal,
+        held.state AS was
+), counted AS (
+    INSERT INTO job_deltas (job_id, state, n)
+    SELECT $1::uuid, was, -count(*) FROM moved GROUP BY was
+    UNION ALL
+    SELECT $1::uuid, 'cancelled', count(*) FROM moved HAVING count(*) > 0
 )
-INSERT INTO job_deltas (job_id, state, n)
-SELECT $1::uuid, state, -count(*) FROM moved GROUP BY state
-UNION ALL
-SELECT $1::uuid, 'cancelled', count(*) FROM moved HAVING count(*) > 0;
+SELECT m.id, m.job_id, m.url, m.created_at, m.replayed_at, m.replay_traceparent, j.traceparent, c.name AS corpus
+FROM moved m JOIN jobs j ON j.id = m.job_id JOIN corpora c ON c.id = m.corpus_id
+ORDER BY m.token DESC, m.ordinal LIMIT $3;
 
 -- name: lock_job
 SELECT state FROM jobs WHERE id = $1 AND caller_id = $2 FOR UPDATE;
@@ -104,11 +110,11 @@ AND ($5::text IS NULL OR d.error_kind = $5)
 ORDER BY d.id FOR UPDATE OF d;
 
 -- name: restart_documents
--- $1 job, $2 documents, $3 their next states, $4 now
+-- $1 job, $2 documents, $3 their next states, $4 now, $5 traceparent of who asked
 WITH moved AS (
     UPDATE documents d
     SET state = n.state, token = d.token + 1, attempt = 0, deaths = 0, nudges = 0, not_before = $4, updated_at = $4,
-        ended_at = NULL, fetch_url = NULL, redirects = 0
+        ended_at = NULL, fetch_url = NULL, redirects = 0, replayed_at = $4, replay_traceparent = $5
     FROM unnest($2::uuid[], $3::text[]) AS n (id, state)
     WHERE d.id = n.id AND d.state = 'failed'
     RETURNING n.state

@@ -26,12 +26,12 @@ WITH seen AS (
     SET (
         state, token, attempt, deaths, nudges, not_before, lease_until, reported, error_stage, error_kind,
         error_code, error_message, fetch_url, redirects, text_key, text_sha256, text_size, chunks_key, chunks_sha256, chunks_size,
-        chunker, chunks, tokens, scraped, updated_at, ended_at
+        chunker, chunks, tokens, scraped, updated_at, ended_at, replayed_at, replay_traceparent
     ) = (
         SELECT n.state, n.token, n.attempt, n.deaths, n.nudges, n.not_before, n.lease_until, n.reported,
             n.error_stage, n.error_kind, n.error_code, n.error_message, n.fetch_url, n.redirects, n.text_key, n.text_sha256,
             n.text_size, n.chunks_key, n.chunks_sha256, n.chunks_size, n.chunker, n.chunks, n.tokens, n.scraped,
-            $8::timestamptz, n.ended_at
+            $8::timestamptz, n.ended_at, n.replayed_at, n.replay_traceparent
         FROM jsonb_populate_record(d, $7::jsonb) n
     )
     WHERE d.id = $3 AND d.state = $4 AND d.token = $5 AND ($6::timestamptz IS NULL OR d.lease_until = $6)

@@ -7,7 +7,8 @@ WHERE w.id IN (
     ORDER BY d.next_at LIMIT $2
     FOR UPDATE SKIP LOCKED
 )
-RETURNING w.id, w.caller_id, w.url, w.event::text AS event, w.attempt;
+RETURNING w.id, w.caller_id, w.job_id, w.url, w.event::text AS event, w.attempt,
+    (SELECT j.traceparent FROM jobs j WHERE j.id = w.job_id) AS traceparent;
 
 -- name: record
 -- $1 delivery, $2 attempt, $3 now, $4 seconds, $5 status, $6 error, $7 state, $8 next try. A later attempt stays as it is.

@@ -81,15 +81,6 @@ def test_the_same_span_sent_twice_is_one(tmp_path: Path) -> None:
     assert found.spans == 1
 
 
-def test_a_document_that_is_sent_through_again_ends_later(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
-    store.add([span("document", 0, 5, failed=True, attributes={"error.type": "http_503"})], 1.0)
-    store.add([span("document", 0, 60), span("fetch", 50)], 2.0)
-    store.add([span("document", 0, 5, failed=True)], 3.0)
-    store.close()
-    assert kept(tmp_path) == [span("document", 0, 60), span("fetch", 50)]
-
-
 def test_what_is_old_goes_trace_by_trace(tmp_path: Path) -> None:
     store = open_store(tmp_path, age_s=100)
     store.add([span("old", trace=OTHER), span("old, and added to")], 1000.0)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from observe import tracing
 from shared.contracts.payload import ObjectRef
 from shared.objects import ObjectStore
 from shared.pipeline.policy import PATIENT
@@ -17,6 +18,7 @@ from shared.verification.findings import Finding
 from shared.verification.look import look
 from shared.verification.mend import mend
 from shared.verification.stored import unlike
+from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
 from tests.shared.store.world import World
 
 URL = "https://example.org/a"
@@ -169,10 +171,27 @@ async def test_a_page_that_is_gone_is_fetched_again(world: Verified) -> None:
     job = await world.index()
     await world.store.fetch("DELETE FROM pages")
     assert await world.checks() == ["page_missing"]
-    await world.mend()
-    await world.travel()
-    assert await world.look() == []
-    assert (await world.job(job)).counts == {"indexed": 1}
+    with recording() as recorded:
+        await world.mend()
+        await world.travel()
+        assert await world.look() == []
+        assert (await world.job(job)).counts == {"indexed": 1}
+        replay = recorded.one("replay")
+        root, again = (tracing.document(UUID(trace_id(replay)), at) for at in (None, world.now))
+        assert (span_id(replay), parent_id(replay)) == (again.span_id, root.span_id), "it had ended, and has its root"
+
+
+async def test_a_page_under_way_whose_text_is_lost_goes_on_in_the_same_life(world: Verified, tmp_path: Path) -> None:
+    await world.submit([URL])
+    [claim] = await world.scrape()
+    ref = await world.objects.put(claim.corpus_id, "text", TEXT.encode())
+    await world.apply(world.scraped(claim).model_copy(update={"text": ref}))
+    for text in texts(tmp_path):
+        text.unlink()
+    with recording() as recorded:
+        await world.mend()
+        await world.travel()
+        assert [span.name for span in recorded.spans()] == ["document"]
 
 
 async def test_a_page_whose_documents_are_gone_needs_a_person(world: Verified) -> None:
