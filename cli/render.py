@@ -3,10 +3,15 @@
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.environment import ROOT
 from cli.failure import CommandFailed
+
+if TYPE_CHECKING:
+    from rendering.description import Description
 
 WHAT = {
     "knative": "Knative Services, workers, eventing and KEDA, for one tier",
@@ -50,7 +55,7 @@ def _rendered(args: argparse.Namespace) -> str:
     from rendering import compose, description, embeddings, knative, openfaas, text  # noqa: PLC0415
 
     leaves_variables = args.what in ("openfaas", "compose")
-    found = description.read(args.project, None if leaves_variables else os.environ)
+    found = _read(args.project, None if leaves_variables else os.environ)
     if args.what == "openfaas":
         if args.profiles:
             return text.many(openfaas.profiles(found))
@@ -71,13 +76,21 @@ def _rendered(args: argparse.Namespace) -> str:
     return text.many([*scaled, *embeddings.scaling(tier, found), *knative.tick(found, "keda")["tick.yaml"]])
 
 
+def _read(project: Path, variables: Mapping[str, str] | None) -> "Description":
+    """The description, once what the gateway reads of it has been checked, too."""
+    from gateway import http_triggers  # noqa: PLC0415
+    from rendering import description  # noqa: PLC0415
+
+    found = description.read(project, variables)
+    http_triggers.load(project / "triggers", [each.name for each in found.services])
+    return found
+
+
 def _all(args: argparse.Namespace) -> int:
     from rendering import description, tree  # noqa: PLC0415
 
     folder = args.output or args.project / "deploy"
-    rendered = tree.files(
-        description.read(args.project, {}), description.read(args.project, None), description.provider(args.project)
-    )
+    rendered = tree.files(_read(args.project, {}), _read(args.project, None), description.provider(args.project))
     stale = [name for name, content in rendered.items() if _content(folder / name) != content]
     left = sorted(tree.left_over(folder, rendered))
     if args.check:

@@ -1,5 +1,6 @@
 """Reads from `triggers/http.yaml` which stages callers reach, and how."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -7,10 +8,17 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shared.contracts.registry import MODELS
 from shared.errors import InvalidInput
 
 FILE = "http.yaml"
+KIND = "HTTPTrigger"
 BODY_BYTES = 256 * 1024
+# What pydantic says of a manifest is not what its author must do.
+_ADVICE: dict[str, str] = {
+    "missing": "is missing; write it",
+    "extra_forbidden": "is no field here; remove it or correct its name",
+}
 
 
 class _Spec(BaseModel):
@@ -49,37 +57,59 @@ class StageRoute:
     answer: dict[str, Any] = field(hash=False)
 
 
-def load(folder: Path) -> tuple[StageRoute, ...]:
-    """In the file's order. Raises `InvalidInput` that names the trigger and the field."""
+def load(folder: Path, functions: Collection[str] | None = None) -> tuple[StageRoute, ...]:
+    """In the file's order; `functions` are those there are. Raises `InvalidInput` with file, line and what to write."""
     try:
-        documents = list(yaml.safe_load_all((folder / FILE).read_text(encoding="utf-8")))
+        text = (folder / FILE).read_text(encoding="utf-8")
+        documents = list(zip(yaml.compose_all(text, yaml.SafeLoader), yaml.safe_load_all(text), strict=True))
     except OSError as exc:
         raise InvalidInput(
             "setting_invalid", f"TRIGGERS_DIR has no {FILE}: {exc.strerror}", field="TRIGGERS_DIR"
         ) from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, ValueError) as exc:
         raise InvalidInput("manifest_invalid", f"{FILE} is not YAML") from exc
-    routes = tuple(_read(document) for document in documents if _is_ours(document))
+    shown = f"{folder.name}/{FILE}"
+    routes = tuple(_read(document, node, functions, shown) for node, document in documents if document is not None)
     paths = [route.path for route in routes]
     if twice := next((path for path in paths if paths.count(path) > 1), None):
-        raise InvalidInput("manifest_invalid", f"{FILE}: {twice} is there twice", field="spec.path")
+        raise InvalidInput("manifest_invalid", f"{shown}: {twice} is there twice; keep one", field="spec.path")
     return routes
 
 
-def _is_ours(document: object) -> bool:
-    return isinstance(document, dict) and document.get("kind") == "HTTPTrigger"
+def _read(document: object, node: yaml.Node, functions: Collection[str] | None, shown: str) -> StageRoute:
+    found = document if isinstance(document, dict) else {}
+    metadata = found.get("metadata")
+    name = str(metadata.get("name")) if isinstance(metadata, dict) else "a trigger"
 
+    def refused(field: str, advice: str) -> InvalidInput:
+        problem = f"{shown}:{_line(node, field.split('.'))}: {name}: {field}: {advice}"
+        return InvalidInput("manifest_invalid", problem, field=field)
 
-def _read(document: dict[str, Any]) -> StageRoute:
-    name = str((document.get("metadata") or {}).get("name"))
+    if found.get("kind") != KIND:
+        raise refused("kind", f"write {KIND}")
+    for unknown in found.keys() - {"apiVersion", "kind", "metadata", "spec"}:
+        raise refused(str(unknown), _ADVICE["extra_forbidden"])
     try:
-        spec = _Spec.model_validate(document.get("spec") or {})
+        spec = _Spec.model_validate(found.get("spec") or {})
     except ValidationError as exc:
         error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(["spec", *map(str, error["loc"])])
-        raise InvalidInput("manifest_invalid", f"{FILE}: {name}: {where}: {error['msg']}", field=where) from None
+        raise refused(".".join(["spec", *map(str, error["loc"])]), _ADVICE.get(error["type"], error["msg"])) from None
     if (spec.mode == "async") != (spec.event_type is not None and spec.queue is not None):
-        raise InvalidInput(
-            "manifest_invalid", f"{FILE}: {name}: an async trigger has eventType and queue", field="spec.mode"
-        )
+        raise refused("spec.mode", "an async trigger has eventType and queue, a sync one has neither")
+    if spec.event_type is not None and spec.event_type not in MODELS:
+        raise refused("spec.eventType", f"is no event type of ours; write one of {', '.join(MODELS)}")
+    if functions is not None and spec.function not in functions:
+        raise refused("spec.function", f"there is no function {spec.function}; write one of {', '.join(functions)}")
     return StageRoute(name=name, **dict(spec))
+
+
+def _line(node: yaml.Node, path: Sequence[str]) -> int:
+    """Of the last of these fields that is there."""
+    line = node.start_mark.line + 1
+    for name in path:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next(((key, value) for key, value in pairs if key.value == name), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line

@@ -4,12 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rendering import located
+from rendering import located, shapes
 from rendering.located import Json, Table
+from rendering.shapes import Shape
 
-# Beyond what a node of any cluster has: a slip of a unit.
-MOST_CPU_M, MOST_MEMORY_MIB = 256_000, 4 * 1024 * 1024
-_TOLERATION = ("key", "operator", "value", "effect")
+# Beyond what a node of any cluster has, or any job takes: a slip of a unit.
+MOST_CPU_M, MOST_MEMORY_MIB, MOST_GPU, MOST_TIMEOUT_S = 256_000, 4 * 1024 * 1024, 16, 24 * 3600
+# What Knative takes without being told otherwise.
+MOST_CONCURRENCY, MOST_REPLICAS = 1000, 1000
+# What Compose's examples are filled in from; there may be others.
+SINGLE_TIER, FIVE_TIER = "cpu", "h100"
+_TOLERATION: Shape = {
+    "key": shapes.text,
+    "operator": shapes.one_of("Exists", "Equal"),
+    "value": shapes.text,
+    "effect": shapes.one_of("NoSchedule", "PreferNoSchedule", "NoExecute"),
+}
 
 
 @dataclass(frozen=True)
@@ -39,13 +49,14 @@ class ResourceClass:
 
 @dataclass(frozen=True)
 class Server:
-    """A text-embeddings-inference server. `dimension` is the length of its model's vectors."""
+    """A text-embeddings-inference server. `table` keeps its place for what is found wrong later."""
 
     name: str
     resources: ResourceClass
     image: str
     model: str
     args: tuple[str, ...]
+    table: Table
 
 
 @dataclass(frozen=True)
@@ -69,16 +80,21 @@ def read(file: Path) -> tuple[dict[str, ResourceClass], dict[str, Tier]]:
     if found is None:
         raise document.refuse("classes", "is missing; write classes: {cpu-small: {cpu: 500, memory_mib: 256, ...}}")
     classes = {name: _class(name, _inner(found, name)) for name in found.names()}
-    given = document.table("tiers")
-    tiers = {} if given is None else {name: _tier(name, _inner(given, name), classes) for name in given.names()}
+    given = document.table("tiers") or document
+    tiers = {} if given is document else {name: _tier(name, _inner(given, name), classes) for name in given.names()}
+    for name in (SINGLE_TIER, FIVE_TIER):
+        if name not in tiers:
+            raise given.refuse("", f"has no tier {name}; write tiers: {{{name}: {{environment: {{...}}}}}}")
     document.finish()
     return classes, tiers
 
 
 def _inner(table: Table, name: str) -> Table:
+    """Of a class or a tier: what it is called becomes labels and folders."""
     inner = table.table(name)
     if inner is None:
         raise table.refuse(name, "is empty; write a mapping")
+    shapes.check_name(name, table, name)
     return inner
 
 
@@ -90,11 +106,11 @@ def _class(name: str, table: Table) -> ResourceClass:
         cpu_m=cpu_m,
         cpu_request_m=request_m,
         memory_mib=_bounded(table, "memory_mib", MOST_MEMORY_MIB, "MiB"),
-        gpu=table.whole("gpu", 0),
-        concurrency=table.whole("concurrency"),
+        gpu=_bounded(table, "gpu", MOST_GPU, "whole GPUs", 0) if "gpu" in table.names() else 0,
+        concurrency=_bounded(table, "concurrency", MOST_CONCURRENCY, "requests in one replica", 0),
         min_scale=table.whole("min_scale"),
-        max_scale=table.whole("max_scale", minimum=1),
-        timeout_s=table.whole("timeout_s", minimum=1),
+        max_scale=_bounded(table, "max_scale", MOST_REPLICAS, "replicas"),
+        timeout_s=_bounded(table, "timeout_s", MOST_TIMEOUT_S, "seconds"),
         node_selector=table.texts("node_selector"),
         tolerations=tuple(_toleration(each) for each in table.tables("tolerations")),
     )
@@ -106,23 +122,24 @@ def _class(name: str, table: Table) -> ResourceClass:
     return found
 
 
-def _bounded(table: Table, name: str, most: int, unit: str) -> int:
-    value = table.whole(name, minimum=1)
+def _bounded(table: Table, name: str, most: int, unit: str, least: int = 1) -> int:
+    value = table.whole(name, minimum=least)
     if value > most:
         raise table.refuse(name, f"is in {unit}; write at most {most}")
     return value
 
 
 def _toleration(table: Table) -> Json:
-    found = {name: value for name in _TOLERATION if (value := table.text(name)) is not None}
-    table.finish()
-    return found
+    shapes.check(table, _TOLERATION)
+    return table.plain()
 
 
 def _tier(name: str, table: Table, classes: Mapping[str, ResourceClass]) -> Tier:
     servers = {role: _server(given, classes) for role in ("inference", "queries") if (given := table.table(role))}
     tier = Tier(name, table.texts("environment"), servers.get("inference"), servers.get("queries"))
     table.finish()
+    if tier.inference and tier.queries and tier.inference.name == tier.queries.name:
+        raise table.refuse("queries", f"{tier.queries.name} is the name of inference; write another")
     return tier
 
 
@@ -136,6 +153,8 @@ def _server(table: Table, classes: Mapping[str, ResourceClass]) -> Server:
         image=table.required("image", "an image of text-embeddings-inference"),
         model=table.required("model", "BAAI/bge-large-en-v1.5"),
         args=table.words("args"),
+        table=table,
     )
+    shapes.check_name(found.name, table, "name")
     table.finish()
     return found

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from rendering import migration, pods, settings
 from rendering.description import Description
 from rendering.located import Json
-from rendering.stack import VMS, Function
+from rendering.stack import INFERENCE, VMS, Function
 
 POSTGRES_IMAGE, REDIS_IMAGE, NGINX_IMAGE = "pgvector/pgvector:pg18", "redis:8-alpine", "nginx:1.28-alpine"
 REDIS_MIB, POSTGRES_MIB, NGINX_MIB = 512, 2048, 128
@@ -21,7 +21,6 @@ REDIS_CHECK = 'REDISCLI_AUTH="$$(cat /run/secrets/redis-password)" redis-cli pin
 LOGGING = {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}
 HEALTH = ("python", "-m", "shared.runtime.healthcheck")
 DATABASE_SECRETS = ("postgres-password",)
-INFERENCE = "inference"
 BUILD_VARIABLES = ("BASE_IMAGE", "PIP_NO_INDEX", "PIP_INDEX_URL", "PIP_TRUSTED_HOST")
 
 

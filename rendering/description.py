@@ -10,7 +10,7 @@ from rendering import eventing, stack
 from rendering.classes import ResourceClass, Tier
 from rendering.eventing import Eventing, Trigger
 from rendering.located import document
-from rendering.stack import Function
+from rendering.stack import INFERENCE, Function
 from shared.contracts.registry import ALIASES, ANNOUNCED, DIRECT, MODELS
 from shared.errors import InvalidInput
 
@@ -44,24 +44,35 @@ def read(root: Path, variables: Mapping[str, str] | None) -> Description:
     classes, tiers = resource_classes.read(root / "resource-classes.yml")
     functions = stack.read(root / "stack.yml", classes, variables)
     found = eventing.read(root / "triggers")
-    _check_subscribers(found.triggers, functions)
+    _check_servers(tiers, functions)
+    _check_references(found, functions)
     _check_events(found.triggers)
     return Description(functions, classes, tiers, found)
 
 
-def _check_subscribers(triggers: tuple[Trigger, ...], functions: tuple[Function, ...]) -> None:
+def _check_servers(tiers: Mapping[str, Tier], functions: tuple[Function, ...]) -> None:
+    """A tier's server stands in for the function at its address, and nobody else has one of ours."""
+    names = [each.name for each in functions]
+    for tier in tiers.values():
+        if tier.inference is not None and tier.inference.name != INFERENCE:
+            raise tier.inference.table.refuse("name", f"is asked by that of the function; write {INFERENCE}")
+        if tier.queries is not None and tier.queries.name in names:
+            raise tier.queries.table.refuse("name", f"{tier.queries.name} is a function's; write another")
+
+
+def _check_references(found: Eventing, functions: tuple[Function, ...]) -> None:
     names = [each.name for each in functions if each.queue is None]
-    for trigger in triggers:
-        if trigger.function not in names:
-            raise trigger.table.refuse(
-                "spec", f"there is no function {trigger.function}; write one of {', '.join(names)}"
-            )
+    for ref in (*(each.subscriber for each in found.triggers), *found.dead_letters):
+        if (name := ref.text("name")) not in names:
+            raise ref.refuse("name", f"there is no function {name}; write one of {', '.join(names)}")
 
 
 def _check_events(triggers: tuple[Trigger, ...]) -> None:
     """Each event that asks for work has one function that does it."""
     handlers: dict[str, list[Trigger]] = defaultdict(list)
     for trigger in triggers:
+        if trigger.event_type in ALIASES.values():
+            raise trigger.table.refuse("spec", f"nobody sends {trigger.event_type}; write {' or '.join(ALIASES)}")
         event_type = ALIASES.get(trigger.event_type, trigger.event_type)
         if event_type not in MODELS:
             raise trigger.table.refuse(

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from rendering import compose
+from rendering.classes import FIVE_TIER, SINGLE_TIER
 from rendering.description import Description
-from rendering.stack import VMS, Function
+from rendering.stack import INFERENCE, VMS, Function
 
 IMAGES = (
     ("SLUICE_IMAGE", "sluice/sluice", "where the images are: registry, owner and the part of the name that all share"),
@@ -46,7 +47,6 @@ GATEWAY = (
 )
 # Where a machine's functions are told of embeddings, its tier says how they are asked for.
 EMBEDDINGS = frozenset({"EMBEDDING_API_BASE_URL", "EMBEDDING_MODEL"})
-SINGLE_TIER, FIVE_TIER = "cpu", "h100"
 SECRETS = ("SECRETS", "./secrets", "a folder with a file each, made by scripts/secrets")
 TIER = (
     ("COMPOSE_PROFILES", "cpu", "cpu: embeddings on this machine; empty: EMBEDDING_API_BASE_URL has them elsewhere"),
@@ -79,7 +79,7 @@ def _machine(description: Description, vm: str, address: str) -> list[Line]:
     ]
     if vm == "gateway":
         lines += GATEWAY
-    if any(each.name == compose.INFERENCE for each in ours):
+    if any(each.name == INFERENCE for each in ours):
         lines += (("COMPOSE_PROFILES", "", "cpu starts an embeddings server here; empty: it is elsewhere"),)
     beside = {"MEMBERSHIP_URL"} if any(each.name == "membership" for each in ours) else set()
     # Who stands beside it on the same machine reaches it as on a single one, by its own port.

@@ -7,12 +7,10 @@ from rendering import embeddings, events, keda, migration, network, services, se
 from rendering.classes import Tier
 from rendering.description import Description
 from rendering.located import Json
+from rendering.stack import EMBED_WORKER, INFERENCE
 
 Tick = Literal["keda", "ping"]
 TICKS: tuple[Tick, ...] = ("keda", "ping")
-# The function that a tier's own servers stand in for.
-INFERENCE = "inference"
-EMBEDDING = "embed-worker"
 # File to objects, below deploy/.
 Files = Mapping[str, list[Json]]
 
@@ -21,7 +19,7 @@ def base(description: Description) -> Files:
     """What is the same in every tier."""
     namespace, platform = description.namespace, settings.platform(description)
     served = [each for each in description.services if each.name != INFERENCE]
-    standing = [each for each in description.workers if each.name != EMBEDDING]
+    standing = [each for each in description.workers if each.name != EMBED_WORKER]
     return {
         "namespace.yaml": [_namespace(namespace)],
         "settings.yaml": [settings.config_map("sluice-settings", namespace, settings.connections(description))],
@@ -52,7 +50,7 @@ def overlay(description: Description, tier: Tier) -> Files:
     environment = settings.tier_environment(tier, namespace)
     found: dict[str, list[Json]] = {
         "settings.yaml": [settings.config_map("sluice-tier", namespace, environment)],
-        f"{EMBEDDING}.yaml": _embed_worker(description, tier, platform),
+        f"{EMBED_WORKER}.yaml": _embed_worker(description, tier, platform),
     }
     if tier.inference is None:
         function = description.function(INFERENCE)
@@ -69,7 +67,7 @@ def everything(description: Description, tier: Tier, kind: Tick) -> list[Json]:
 
 
 def _embed_worker(description: Description, tier: Tier, platform: frozenset[str]) -> list[Json]:
-    function = description.function(EMBEDDING)
+    function = description.function(EMBED_WORKER)
     objects = workers.objects(function, description.namespace, platform)
     if tier.inference is not None:
         url = embeddings.health_url(tier.inference, description.namespace)

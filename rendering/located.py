@@ -33,6 +33,10 @@ class Table:
         self._nodes: dict[str, yaml.Node] = {}
         self._lines: dict[str, int] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _refused(
+                    file, key.start_mark.line + 1, path, "write a name before the colon, not a list or a mapping"
+                )
             if key.value in self._nodes:
                 raise _refused(file, key.start_mark.line + 1, self.at(key.value), "stands twice; keep one")
             self._nodes[key.value] = value
@@ -52,12 +56,18 @@ class Table:
 
     def plain(self) -> Json:
         """All of it, as written; nothing counts as read by that."""
-        return {name: _construct(node) for name, node in self._nodes.items()}
+        return {name: self._constructed(name, node) for name, node in self._nodes.items()}
 
     def value(self, name: str) -> Any:  # noqa: ANN401 - any JSON
         self._left.discard(name)
         node = self._nodes.get(name)
-        return None if node is None else _construct(node)
+        return None if node is None else self._constructed(name, node)
+
+    def _constructed(self, name: str, node: yaml.Node) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return _Loader("").construct_document(node)
+        except (yaml.YAMLError, ValueError, TypeError, AttributeError):
+            raise self.refuse(name, "is not what its tag says; write a plain value, without a tag") from None
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """Scalars become text as faas-cli makes them."""
@@ -132,6 +142,11 @@ def documents(file: Path, variables: Mapping[str, str] | None = None, *, shown: 
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise _refused(shown, line, "", f"is not YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _refused(shown, line, "", "has a control character; remove it") from None
+    except RecursionError:
+        raise _refused(shown, 1, "", "is nested too deeply; write fewer levels") from None
     return [Table(node, shown) for node in nodes if node.tag != "tag:yaml.org,2002:null"]
 
 
@@ -152,10 +167,6 @@ def _refuse_references(text: str, file: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             line = event.start_mark.line + 1 if event.start_mark else 1
             raise _refused(file, line, "", "write the value out: references (*name) are not read")
-
-
-def _construct(node: yaml.Node) -> Any:  # noqa: ANN401 - any JSON
-    return _Loader("").construct_document(node)
 
 
 def _refused(file: str, line: int, path: str, advice: str) -> InvalidInput:

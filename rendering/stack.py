@@ -9,14 +9,20 @@ from pathlib import Path
 from rendering import located
 from rendering.classes import ResourceClass
 from rendering.located import Json, Table
+from rendering.shapes import check_name, schedule, yes_or_no
 
 CLASS_LABEL = "dev.sluice.class"
 QUEUE_ANNOTATION = "dev.sluice/queue"
 ROUTES_ANNOTATION = "dev.sluice/routes"
 VM_ANNOTATION = "dev.sluice/vm"
+SCHEDULE_ANNOTATION = "schedule"
+INFERENCE, EMBED_WORKER = "inference", "embed-worker"
+NEEDED = ("gateway", "membership", "search", "scrape-worker", EMBED_WORKER, INFERENCE)
 VMS = ("gateway", "orchestrator", "scraper", "chunking", "embedding")
-LONGEST_NAME = 63
-_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_PATH = r"[a-z0-9][a-z0-9._/-]*"
+_IMAGE = re.compile(rf"{_PATH}(:\d+/{_PATH})?(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?")
 _MODULE = re.compile(r"python -m (functions\.([a-z_]+)\.[a-z_]+|gateway\.main)")
 
 
@@ -34,6 +40,10 @@ class Function:
     annotations: Mapping[str, str]
     resources: ResourceClass
     entry: Json
+
+    @property
+    def skips_build(self) -> bool:
+        return bool(self.entry.get("skip_build"))
 
     @property
     def queue(self) -> str | None:
@@ -56,8 +66,9 @@ class Function:
 def read(file: Path, classes: Mapping[str, ResourceClass], variables: Mapping[str, str] | None) -> tuple[Function, ...]:
     """Raises `InvalidInput` with file and line."""
     document = located.document(file, variables)
-    document.text("version")
-    document.table("provider")
+    if (version := document.text("version", "1.0")) != "1.0":
+        raise document.refuse("version", f"is {version}; write version: 1.0")
+    _check_provider(document)
     document.table("configuration")
     functions = document.table("functions")
     if functions is None:
@@ -69,45 +80,67 @@ def read(file: Path, classes: Mapping[str, ResourceClass], variables: Mapping[st
             raise functions.refuse(name, "is empty; write what it runs")
         found.append(_function(name, table, classes))
     document.finish()
+    _check_there(found, functions)
+    _check_built(found, functions)
     return tuple(found)
 
 
+def _check_provider(document: Table) -> None:
+    provider = document.table("provider")
+    if provider is None:
+        raise document.refuse("provider", "is missing; write provider: {name: openfaas}")
+    if provider.text("name") != "openfaas":
+        raise provider.refuse("name", "write name: openfaas")
+    provider.text("gateway")
+    provider.finish()
+
+
+def _check_there(found: list[Function], functions: Table) -> None:
+    for name in NEEDED:
+        if name not in functions.names():
+            raise functions.refuse("", f"has no {name}, which others find by that name; write it")
+    if not any(each.public for each in found):
+        raise functions.refuse("", f"nobody is reachable from outside; write {ROUTES_ANNOTATION} at the gateway")
+
+
+def _check_built(found: list[Function], functions: Table) -> None:
+    """Whoever skips the build runs an image that another function builds."""
+    built = {each.image for each in found if not each.skips_build}
+    for function in found:
+        if function.image not in built:
+            table = functions.table(function.name) or functions
+            raise table.refuse("image", f"nobody builds it; write one of {', '.join(sorted(built))}")
+
+
 def _function(name: str, table: Table, classes: Mapping[str, ResourceClass]) -> Function:
-    check_name(name, table)
+    check_name(name, table, "")
     labels, annotations = table.texts("labels"), table.texts("annotations")
     resources = _class_of(table, labels, classes)
     command = _command(table)
     _check_amounts(table, resources)
-    if annotations.get(VM_ANNOTATION) not in VMS:
-        raise table.refuse("annotations", f"write {VM_ANNOTATION}: one of {', '.join(VMS)}")
     if table.text("lang") != "dockerfile":
         raise table.refuse("lang", "write lang: dockerfile")
     function = Function(
         name=name,
-        image=table.required("image", "${SLUICE_IMAGE:-sluice/sluice}-NAME:${SLUICE_TAG:-latest}"),
+        image=_image(table),
         image_of=_image_of(command),
         command=command,
-        environment=table.texts("environment"),
-        secrets=table.words("secrets"),
+        environment=_environment(table),
+        secrets=_secrets(table),
         labels=labels,
         annotations=annotations,
         resources=resources,
         entry=table.plain(),
     )
     _check_build(table, function)
+    _check_annotations(table, function)
+    yes_or_no(table, "readonly_root_filesystem")
     for each in ("constraints", "environment_file"):
         table.words(each)
-    for each in ("handler", "namespace", "platforms", "readonly_root_filesystem"):
+    for each in ("handler", "namespace", "platforms"):
         table.text(each)
     table.finish()
     return function
-
-
-def check_name(name: str, table: Table) -> None:
-    if len(name) > LONGEST_NAME:
-        raise table.refuse("", f"the name has {len(name)} characters; write one of at most {LONGEST_NAME}")
-    if not _NAME.fullmatch(name):
-        raise table.refuse("", "write a name of lower-case letters, digits and hyphens that begins with a letter")
 
 
 def _class_of(table: Table, labels: Mapping[str, str], classes: Mapping[str, ResourceClass]) -> ResourceClass:
@@ -132,6 +165,47 @@ def _image_of(command: tuple[str, ...]) -> str:
     return parts[1] if parts[0] == "functions" else parts[0]
 
 
+def _image(table: Table) -> str:
+    """Where variables are left as they are, what they stand for is not known."""
+    example = "${SLUICE_IMAGE:-sluice/sluice}-NAME:${SLUICE_TAG:-latest}"
+    image = table.required("image", example)
+    if "$" not in image and not _IMAGE.fullmatch(image):
+        raise table.refuse("image", f"{image} is no name of an image: they are of lower-case letters; write {example}")
+    return image
+
+
+def _environment(table: Table) -> dict[str, str]:
+    found = table.texts("environment")
+    for name in found:
+        if not _VARIABLE.fullmatch(name):
+            raise table.refuse("environment", f"{name!r} is no name of a variable; write one such as LEASE_SECONDS")
+    return found
+
+
+def _secrets(table: Table) -> tuple[str, ...]:
+    found = table.words("secrets")
+    for at, name in enumerate(found):
+        if not _SECRET.fullmatch(name):
+            raise table.refuse("secrets", f"{name!r} is no name of a secret; write one such as database-url")
+        if name in found[:at]:
+            raise table.refuse("secrets", f"{name} stands twice; keep one")
+    return found
+
+
+def _check_annotations(table: Table, function: Function) -> None:
+    """A worker's queue is named after its image: that is what wakes it, and what KEDA watches."""
+    annotations = table.table("annotations")
+    if function.annotations.get(VM_ANNOTATION) not in VMS or annotations is None:
+        raise table.refuse("annotations", f"write {VM_ANNOTATION}: one of {', '.join(VMS)}")
+    works = function.module.endswith(".worker")
+    if works and function.queue != function.image_of:
+        raise annotations.refuse(QUEUE_ANNOTATION, f"is not its queue; write {QUEUE_ANNOTATION}: {function.image_of}")
+    if not works and function.queue is not None:
+        raise annotations.refuse(QUEUE_ANNOTATION, "is for workers; remove it, or run functions.NAME.worker")
+    if SCHEDULE_ANNOTATION in function.annotations:
+        schedule(annotations, SCHEDULE_ANNOTATION)
+
+
 def _check_amounts(table: Table, resources: ResourceClass) -> None:
     """OpenFaaS reads the amounts here and everyone else from the class, so they must agree."""
     for field, wanted in (("limits", resources.limits), ("requests", resources.requests)):
@@ -143,7 +217,7 @@ def _check_amounts(table: Table, resources: ResourceClass) -> None:
 
 
 def _check_build(table: Table, function: Function) -> None:
-    skipped, arguments = table.text("skip_build") == "true", table.texts("build_args")
+    skipped, arguments = yes_or_no(table, "skip_build"), table.texts("build_args")
     if skipped and arguments:
         raise table.refuse("build_args", "is not used with skip_build; remove one of them")
     if not skipped and arguments.get("FUNCTION") != function.image_of:

@@ -1,6 +1,7 @@
 """The stage routes: called and waited for, or handed work for later."""
 
 import asyncio
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -168,11 +169,20 @@ async def test_a_new_stage_needs_no_code_here(database: str, tmp_path: Path) -> 
         (("mode: sync", "mode: async"), "spec.mode"),
         (("timeoutSeconds: 3", "timeoutSeconds: soon"), "spec.timeoutSeconds"),
         (("function: shout", "functoin: shout"), "spec.function"),
+        (("  mode: sync", "  mode: sync\n  retries: 3"), "spec.retries"),
+        (("mode: sync", "mode: async\n  eventType: dev.sluice.shout.wanted.v1\n  queue: scrape"), "spec.eventType"),
+        (("function: shout", "function: shoot"), "spec.function"),
+        (("kind: HTTPTrigger", "kind: HTTPTriger"), "kind"),
+        (("spec:", "specs: {}\nspec:"), "specs"),
     ],
 )
 def test_a_trigger_that_cannot_be_read_says_where(change: tuple[str, str], field: str, tmp_path: Path) -> None:
-    (tmp_path / "http.yaml").write_text(NEW_STAGE.replace(*change))
+    folder = tmp_path / "triggers"
+    folder.mkdir()
+    (folder / "http.yaml").write_text(NEW_STAGE.replace(*change))
     with pytest.raises(InvalidInput) as error:
-        http_triggers.load(tmp_path)
+        http_triggers.load(folder, ["shout"])
     assert error.value.field == field
-    assert "shout" in error.value.message
+    place = re.match(r"triggers/http\.yaml:(\d+): shout: ", error.value.message)
+    assert place, error.value.message
+    assert 1 < int(place[1]) < len(NEW_STAGE.splitlines()) + 3
