@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,6 +37,9 @@ def _debootstrapped(engine: Engine) -> None:
         pytest.skip(f"{BASE_IMAGE} cannot be had, and to make a stand-in takes root and debootstrap")
     with tempfile.TemporaryDirectory(prefix="sluice-base-") as folder:
         subprocess.run([*DEBIAN, f"{folder}/root"], check=True, capture_output=True, timeout=900)
+        if trusted := ssl.get_default_verify_paths().cafile:
+            # pip in it meets the same proxies as here.
+            shutil.copy(trusted, f"{folder}/root/etc/ssl/certs/ca-certificates.crt")
         subprocess.run(["tar", "-C", f"{folder}/root", "-cf", f"{folder}/base.tar", "."], check=True, timeout=300)
         engine("import", f"{folder}/base.tar", STAND_IN_BASE)
 
