@@ -165,6 +165,7 @@ TOOLS = re.compile(r"pipx install [a-z-]+==[0-9.]+")
 # The part of the workflow syntax that we use.
 WORKFLOW = {"name", "on", "permissions", "concurrency", "jobs"}
 JOB = {"runs-on", "timeout-minutes", "env", "steps"}
+CALLED = {"needs", "if", "permissions", "uses"}
 STEP = {"name", "uses", "with", "run"}
 
 
@@ -173,6 +174,10 @@ def test_a_step_of_a_workflow_is_a_script_of_ours(file: Path) -> None:
     workflow = yaml.load(file.read_text(), yaml.BaseLoader)
     assert workflow.keys() <= WORKFLOW
     for job in workflow["jobs"].values():
+        if "uses" in job:
+            assert job.keys() <= CALLED
+            assert (ROOT / job["uses"]).is_file()
+            continue
         assert JOB - {"env"} <= job.keys() <= JOB
         for step in job["steps"]:
             assert step.keys() <= STEP
@@ -181,6 +186,14 @@ def test_a_step_of_a_workflow_is_a_script_of_ours(file: Path) -> None:
                 assert re.fullmatch(r"[a-z-]+/[a-z-]+@v[0-9]+", step["uses"]), step
             else:
                 _is_ours(step["run"])
+
+
+def test_images_are_pushed_of_what_passed_on_main_alone() -> None:
+    workflow = yaml.load((ROOT / ".github" / "workflows" / "test.yml").read_text(), yaml.BaseLoader)
+    images_job = workflow["jobs"].pop("images")
+    assert set(images_job["needs"]) == set(workflow["jobs"])
+    assert images_job["if"] == "github.event_name == 'push'"
+    assert workflow["on"]["push"]["branches"] == ["main"]
 
 
 def _is_ours(line: str) -> None:
