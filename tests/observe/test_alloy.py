@@ -46,6 +46,11 @@ def test_every_source_fits_every_destination(source: Path, to: Path) -> None:
         ('loki.process "x" { forward_to = [loki.write.y.z] }', "loki.process.x: there is no loki.write.y.z"),
         ('loki.proces "x" { }', "loki.proces.x is no component"),
         ('pyroscope.write "x" { }\npyroscope.write "x" { }', "pyroscope.write.x twice"),
+        ('loki.write "x" { endpoint { send_exemplars = true } }', "loki.write.x endpoint: send_exemplars is unknown"),
+        ('discovery.http "x" { refresh_interval = 5 }', "discovery.http.x: refresh_interval is no duration"),
+        ('prometheus.scrape "x" { honor_labels = "yes" }', "prometheus.scrape.x: honor_labels is no bool"),
+        ('prometheus.scrape "x" { sample_limit = sys.env("A") }', "prometheus.scrape.x: sample_limit is no number"),
+        ('loki.process "x" { forward_to = [discovery.http.a.targets] }', "loki.process.x: forward_to is no receivers"),
         ('discovery.http "x" { url = env("A") }', "discovery.http.x: env is no function that is known here"),
     ],
 )  # fmt: skip
@@ -68,7 +73,7 @@ def test_every_error_is_kept_whenever_it_comes() -> None:
     assert policies["errors"].of("status_code")[0].attributes["status_codes"] == ["ERROR"]
     assert policies["failed-documents"].of("string_attribute")[0].attributes["key"] == "failed.stage"
     late = component("otelcol.processor.filter.errors", components)
-    assert late.of("traces")[0].attributes["span"] == ["status.code != STATUS_CODE_ERROR"]
+    assert late.of("trace_conditions")[0].attributes["conditions"] == ["span.status.code != STATUS_CODE_ERROR"]
     sent_to = {str(value.path) for value in values(late) if isinstance(value, Reference)}
     received = component("otelcol.processor.memory_limiter.traces", components)
     assert sent_to == {"otelcol.processor.batch.traces.input"}
