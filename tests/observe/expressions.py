@@ -19,6 +19,9 @@ DASHBOARDS = sorted((ROOT / "observe" / "grafana" / "dashboards").glob("*.json")
 STANDARD = {"up", "ALERTS"}
 _METRIC = re.compile(r"\b(?:sluice|gateway_|process_|ALERTS\b|up\b)[a-z0-9_:]*")
 _SERIES = ("_bucket", "_sum", "_count")
+# What a scrape adds to every series, and what a histogram has.
+_ALWAYS = {"job", "instance", "le"}
+_GROUPING = re.compile(r"\bby *\(([^)]*)\)")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,17 @@ class Expression:
         """Without what stands in quotes, and of a selector its name alone."""
         plain = re.sub(r'"[^"]*"', '""', self.text)
         return set(_METRIC.findall(re.sub(r"\{[^}]*\}|\b(?:by|on|without|ignoring) *\([^)]*\)", "", plain)))
+
+    @property
+    def grouped(self) -> set[str]:
+        """The labels that it groups by."""
+        return {label.strip() for group in _GROUPING.findall(self.text) for label in group.split(",")}
+
+    @property
+    def labels(self) -> set[str]:
+        """Those that it groups by or selects."""
+        selectors = re.findall(r"\{([^}]*)\}", re.sub(r'"[^"]*"', "", self.text))
+        return self.grouped | {label for each in selectors for label in re.findall(r"\w+", each)}
 
 
 @cache
@@ -64,8 +78,23 @@ def published() -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def labelled() -> dict[str, set[str]]:
+    """The labels of each metric: as the page of metrics lists them, or as a rule that records it groups."""
+    found = {rule["record"]: Expression("", rule["expr"]).grouped - {"le"} for rule in rules() if "record" in rule}
+    for row in [*rows("metrics.md"), *rows("../observe.md")]:
+        if len(row) == 5 and row[1] in ("counter", "gauge", "histogram"):
+            found |= {row[0] + part: set(re.findall(r"`(\w+)`", row[2])) for part in (*_SERIES, "")}
+    return found
+
+
 def unknown(expression: Expression) -> set[str]:
     return {name for name in expression.metrics - published() if not name.startswith("process_")}
+
+
+def unknown_labels(expression: Expression) -> set[str]:
+    """Labels that none of its metrics has."""
+    return expression.labels - _ALWAYS - set().union(*(labelled().get(name, set()) for name in expression.metrics))
 
 
 @cache
@@ -94,3 +123,12 @@ def targets(source: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def of_dashboards() -> Iterator[Expression]:
     for where, target in targets("prometheus"):
         yield Expression(where, target["expr"])
+
+
+def variables() -> Iterator[tuple[str, str, str]]:
+    """(where, metric, label) of every variable whose values Prometheus knows."""
+    for name, dashboard in dashboards().items():
+        for each in dashboard["templating"]["list"]:
+            if each["type"] == "query":
+                [(metric, label)] = re.findall(r"label_values\((\w+), (\w+)\)", each["query"]["query"])
+                yield f"{name}: {each['name']}", metric, label

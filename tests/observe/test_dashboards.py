@@ -1,5 +1,6 @@
 """Dashboards: whole, at home in the provisioned Grafana, and naming only what there is. test_queries.py asks."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observe.expressions import ROOT, Expression, dashboards, of_dashboards, panels, unknown
+from tests.observe.expressions import (
+    ROOT,
+    Expression,
+    dashboards,
+    labelled,
+    of_dashboards,
+    panels,
+    targets,
+    unknown,
+    unknown_labels,
+)
 
 GRAFANA = ROOT / "observe" / "grafana"
 ASKED = {"platform", "job", "functions", "queues", "crawl", "embedding", "search", "edge"}
@@ -52,6 +63,33 @@ def test_every_panel_has_a_place_a_title_and_a_source_that_is_provisioned(name: 
 def test_a_panel_names_only_metrics_that_there_are(expression: Expression) -> None:
     assert expression.metrics
     assert unknown(expression) == set()
+    if expression.metrics != {"ALERTS"}:
+        assert unknown_labels(expression) == set()
+
+
+@pytest.mark.parametrize(("where", "target"), list(targets("prometheus")), ids=lambda each: str(each)[:60])
+def test_a_curve_is_named_by_labels_that_it_has(where: str, target: dict[str, Any]) -> None:
+    expression = Expression(where, target["expr"])
+    has = expression.grouped or set().union(*(labelled().get(name, set()) for name in expression.metrics))
+    assert set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", ""))) <= has
+
+
+@pytest.mark.parametrize("name", sorted(dashboards()))
+def test_every_link_leads_somewhere(name: str) -> None:
+    board = dashboards()[name]
+    for panel in panels(board):
+        urls = re.findall(r'"url": "([^"]*)"', json.dumps(panel))
+        for url in urls:
+            place, _, question = url.partition("?")
+            assert place == "/alerting/list" or place.removeprefix("/d/sluice-") in dashboards(), url
+            assert set(re.findall(r"var-(\w+)", question)) <= _variables(place.removeprefix("/d/sluice-")), url
+
+
+@pytest.mark.parametrize("name", sorted(dashboards()))
+def test_alerts_that_fired_are_marked_on_every_curve(name: str) -> None:
+    [annotation] = dashboards()[name]["annotations"]["list"]
+    assert annotation["datasource"]["uid"] == "prometheus"
+    assert Expression("", annotation["expr"]).metrics == {"ALERTS"}
 
 
 @pytest.mark.parametrize("name", sorted(dashboards()))
@@ -78,6 +116,10 @@ def test_data_sources_lead_from_one_to_the_next() -> None:
         "tempo.serviceMap": "prometheus",
     }
     assert set(links.values()) <= SOURCES.keys()
+
+
+def _variables(name: str) -> set[str]:
+    return {each["name"] for each in dashboards().get(name, {"templating": {"list": []}})["templating"]["list"]}
 
 
 def _links(sources: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
