@@ -71,8 +71,9 @@ def _words(scope: Scope) -> tuple[str, str, str, str]:
     if route is None:
         return method, "unmatched", "read" if method in ("GET", "HEAD") else "write", "sync"
     access = getattr(route, "access", "read")
-    return method, route.path, "read" if access == "read" else "write", _mode(route)
+    return method, route.path, "read" if access == "read" else "write", mode(route)
 
 
-def _mode(route: Any) -> str:  # noqa: ANN401
-    return "async" if route.status_code == _ACCEPTED else "sync"
+def mode(route: Any) -> str:  # noqa: ANN401
+    """Of a request for this route, also of one that was refused."""
+    return "async" if getattr(route, "status_code", None) == _ACCEPTED else "sync"

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.metrics import known_method
+from gateway.metrics import known_method, mode
 from observe import context, profiling, tracing
 from observe.span import Span
 from observe.vocabulary import Name, Value
@@ -41,12 +41,12 @@ class Traced:
 
 
 def _answered(span: Span, scope: Scope, status: int) -> None:
-    route = getattr(scope.get("route"), "path", None)
+    route = scope.get("route")
     if route is not None:
-        span.name = f"{span.name} {route}"
-        span.set("http.route", route)
+        span.name = f"{span.name} {route.path}"
+        span.set("http.route", route.path)
     span.set("http.response.status_code", status)
-    span.set("request.mode", "async" if status == 202 else "sync")
+    span.set("request.mode", mode(route))
     if status < 400 and (job_id := scope.get("path_params", {}).get("job_id")):
         span.set("job.id", str(job_id))
     if (caller := scope["state"].get("caller")) is not None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from functions.orchestrator import main as orchestrator
-from gateway.app import create_app
+from gateway.app import Route, create_app
 from gateway.http import Protocol
 from gateway.settings import Settings
 from shared.auth.internal import InternalCallers
@@ -157,7 +157,7 @@ class World:
 
 @asynccontextmanager
 async def gateway_on(
-    database: str, folder: Path, behind: Behind | None = None, **changed: Any
+    database: str, folder: Path, behind: Behind | None = None, routes: Sequence[Route] | None = None, **changed: Any
 ) -> AsyncIterator[tuple[Behind, httpx.AsyncClient]]:
     """A gateway on a database, and a client with Alice's key."""
     behind = behind or Behind()
@@ -177,7 +177,7 @@ async def gateway_on(
             **changed,
         )
         async with (
-            serving(create_app(settings, {}), lifespan=True, http=Protocol) as gateway,
+            serving(create_app(settings, {}, routes), lifespan=True, http=Protocol) as gateway,
             httpx.AsyncClient(
                 base_url=gateway, headers={"X-API-Key": "slk_alice-key"}, trust_env=False, timeout=30
             ) as client,

@@ -32,6 +32,7 @@ from shared.store.claims import ScrapeClaim
 from shared.store.store import Store
 from tests.fakes.telemetry import parent_id, recording, span_id, trace_id
 from tests.local_http import asgi, serving
+from tests.numbers import Since
 from tests.shared.store.world import World
 
 KEY = b"k" * 32
@@ -233,10 +234,12 @@ async def test_other_dead_letters_are_kept_and_forged_ones_are_not(platform: Pla
     ref = ObjectRef(key="k", sha256="0" * 64, size_bytes=1)
     chunked = DocumentChunked(**names, chunks=ref, count=1, tokens=1, chunker="c")
     event = SIGNER.sign(to_event(chunked, source="/functions/chunk", cause=None, time=datetime.now(UTC)))
+    since = Since()
     assert (await dead(platform, event)).status_code == 204
     forged = CloudEvent(event.id, event.source, event.type, event.data, event.subject, event.time)
     assert (await dead(platform, forged)).status_code == 401
     assert await platform.world.store.pool.fetchval("SELECT count(*) FROM dead_letters") == 1
+    assert since("sluice_dead_letters_received_total") == 1, "what is forged is none"
 
 
 async def test_a_document_that_ends_is_the_root_of_its_trace(platform: Platform) -> None:

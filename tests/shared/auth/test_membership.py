@@ -16,8 +16,10 @@ from shared.auth.membership import Membership, MembershipSettings
 from shared.errors import InvalidInput, Unauthenticated, Unavailable
 from shared.settings import Environment
 from tests.local_http import asgi, closed_port, serving, until
+from tests.numbers import Since, here
 
 KEY = "slk_known-to-the-fake"
+LOOKUPS, ASKED = "sluice_membership_lookups_total", "sluice_membership_requests_total"
 
 
 @dataclass
@@ -90,6 +92,7 @@ async def test_an_answer_is_believed_for_a_minute_and_not_longer(world: World) -
 
 
 async def test_a_refused_key_is_not_asked_again_for_five_seconds(world: World) -> None:
+    since = Since()
     for _ in range(3):
         with pytest.raises(Unauthenticated) as refused:
             await world.client.authenticate("slk_nobody-knows", "r")
@@ -97,7 +100,11 @@ async def test_a_refused_key_is_not_asked_again_for_five_seconds(world: World) -
     assert len(world.fake.asked) == 1
     world.clock.now += 5.1
     world.fake.callers["slk_nobody-knows"] = "caller-2"
-    assert (await world.client.authenticate("slk_nobody-knows", "r")).caller_id == "caller-2"
+    for _ in range(2):
+        assert (await world.client.authenticate("slk_nobody-knows", "r")).caller_id == "caller-2"
+    assert [since(LOOKUPS, outcome=outcome) for outcome in ("miss", "negative", "hit")] == [2, 2, 1]
+    assert [since(ASKED, outcome=outcome) for outcome in ("refused", "accepted", "failed")] == [1, 1, 0]
+    assert since("sluice_membership_request_seconds_count") == 2
 
 
 @pytest.mark.parametrize("key", ["", "short", "with space in it", "line\r\nbreak-inside", "x" * 257, "slk_ünïcödé"])
@@ -157,15 +164,20 @@ async def test_an_answer_that_makes_no_sense_lets_nobody_in(world: World, nonsen
 
 async def test_while_membership_is_down_cached_callers_get_in_and_others_do_not_wait(world: World) -> None:
     await world.client.authenticate(KEY, "r")
+    since = Since()
     world.fake.broken = PlainTextResponse("down", 503)
     for n in range(7):
         with pytest.raises(Unavailable):
             await world.client.authenticate(f"slk_another-{n}", "r")
     assert len(world.fake.asked) == 1 + 5, "after five failures in a row nobody asks"
+    assert since(ASKED, outcome="failed") == 5
+    assert since(LOOKUPS, outcome="miss") == 7
     assert (await world.client.authenticate(KEY, "r")).caller_id == "caller-1"
 
 
 async def test_after_a_pause_one_probe_closes_the_circuit(world: World) -> None:
+    since = Since()
+    assert here()("sluice_breaker_open", breaker="membership") == 0
     world.fake.broken = PlainTextResponse("down", 503)
     for n in range(6):
         with pytest.raises(Unavailable):
@@ -177,10 +189,13 @@ async def test_after_a_pause_one_probe_closes_the_circuit(world: World) -> None:
     with pytest.raises(Unavailable) as still:
         await world.client.authenticate(KEY, "r")
     assert len(world.fake.asked) == asked + 1
+    assert here()("sluice_breaker_open", breaker="membership") == 1
     assert still.value.retry_after_s == pytest.approx(10, abs=0.5)
     world.fake.broken = None
     world.clock.now += 10.1
     assert (await world.client.authenticate(KEY, "r")).caller_id == "caller-1"
+    assert here()("sluice_breaker_open", breaker="membership") == 0
+    assert since("sluice_breaker_openings_total", breaker="membership") == 1, "a probe that fails opens nothing anew"
 
 
 async def test_nobody_listening_is_unavailable() -> None:

@@ -20,6 +20,7 @@ from shared.publish.poster import Poster
 from shared.publish.routes import Route, load_routes
 from shared.settings import Environment
 from tests.local_http import asgi, closed_port, serving
+from tests.numbers import Since
 
 SIGNER = Signer([b"k" * 32])
 CHUNKED = "dev.sluice.document.chunked.v1"
@@ -64,6 +65,13 @@ async def posting(handler: Callable[[Request], Awaitable[Response]], waits: Wait
             await poster.close()
 
 
+def outcomes(since: Since) -> tuple[float, ...]:
+    """Of events, not of tries: sent, unavailable, refused."""
+    return tuple(
+        since("sluice_published_events_total", outcome=outcome) for outcome in ("sent", "unavailable", "refused")
+    )
+
+
 def reply(reply_event: CloudEvent) -> Response:
     headers, body = encode_binary(reply_event)
     return Response(body, 200, dict(headers))
@@ -80,10 +88,11 @@ async def test_a_broker_gets_the_signed_event_in_binary_mode() -> None:
 
 @pytest.mark.parametrize("status", [404, 408, 409, 429, 500, 503])
 async def test_what_a_retry_can_help_is_tried_again(status: int) -> None:
-    receiver, waits = Receiver(Response(status_code=status), Response(status_code=status)), Waits()
+    receiver, waits, since = Receiver(Response(status_code=status), Response(status_code=status)), Waits(), Since()
     async with posting(receiver, waits) as (url, poster):
         await BrokerSink(url, SIGNER, poster).publish(event())
     assert len(receiver.events) == 3
+    assert outcomes(since) == (1, 0, 0)
     assert waits.seconds == [0.1, 0.5]
 
 
@@ -95,11 +104,12 @@ async def test_retry_after_is_honoured() -> None:
 
 
 async def test_after_the_last_try_it_is_unavailable() -> None:
-    receiver = Receiver(*[Response(status_code=500)] * 3)
+    receiver, since = Receiver(*[Response(status_code=500)] * 3), Since()
     async with posting(receiver, Waits()) as (url, poster):
         with pytest.raises(Unavailable) as error:
             await BrokerSink(url, SIGNER, poster).publish(event())
     assert error.value.code == "receiver_unavailable"
+    assert outcomes(since) == (0, 1, 0)
 
 
 async def test_nobody_there_is_unavailable() -> None:
@@ -111,11 +121,12 @@ async def test_nobody_there_is_unavailable() -> None:
 
 @pytest.mark.parametrize("status", [301, 400, 401, 413])
 async def test_a_refusal_is_not_tried_again(status: int) -> None:
-    receiver = Receiver(Response(status_code=status, headers={"Location": "/elsewhere"}))
+    receiver, since = Receiver(Response(status_code=status, headers={"Location": "/elsewhere"})), Since()
     async with posting(receiver, Waits()) as (url, poster):
         with pytest.raises(InvalidInput):
             await BrokerSink(url, SIGNER, poster).publish(event())
     assert len(receiver.events) == 1
+    assert outcomes(since) == (0, 0, 1)
 
 
 async def test_a_connection_serves_many_events_at_once() -> None:
@@ -179,10 +190,12 @@ async def test_one_that_fails_does_not_keep_the_event_from_the_others() -> None:
         return Response(status_code={"/function/down": 500, "/function/picky": 400}.get(request.url.path, 204))
 
     paths: list[str] = []
+    since = Since()
     async with posting(handler, Waits()) as (url, poster):
         with pytest.raises(Unavailable, match="down"):
             await direct(url, poster, [Route("down", {}), Route("picky", {}), Route("well", {})]).publish(event())
     assert paths == ["/function/down"] * 3 + ["/function/picky", "/function/well"]
+    assert outcomes(since) == (1, 1, 1)
 
 
 async def test_nobody_wants_it_and_nothing_happens() -> None:

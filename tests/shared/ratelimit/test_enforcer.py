@@ -22,7 +22,7 @@ from shared.ratelimit.lane import ScriptLane
 from shared.ratelimit.strategies import CompositeStrategy, FairShareStrategy, MembershipTierStrategy, Strategy
 from tests.fakes.redis_server import RedisServer
 from tests.local_http import closed_port
-from tests.numbers import Since
+from tests.numbers import Since, here
 
 WINDOW_S = 60.0
 SLICE_S = WINDOW_S / 128
@@ -175,9 +175,10 @@ async def test_the_strictest_counts(world: World) -> None:
 
 
 async def test_our_own_services_have_no_limit(world: World) -> None:
-    enforcer = world.limited(1)
+    enforcer, since = world.limited(1), Since()
     for _ in range(3):
         assert await enforcer.check(CallerContext("service", internal=True)) is None
+    assert since("sluice_rate_limit_decisions_total", decision="exempt") == 3
 
 
 async def test_a_busy_caller_takes_a_bounded_place(world: World) -> None:
@@ -228,6 +229,8 @@ async def test_without_redis_everybody_gets_in_and_it_is_counted_and_said(caplog
         assert [await enforcer.check(ALICE) for _ in range(5)] == [None] * 5
     assert since("sluice_rate_limit_decisions_total", decision="failed_open") == 5
     assert len(caplog.records) == 1, "not a line for each"
+    assert here()("sluice_breaker_open", breaker="limiter") == 1
+    assert since("sluice_breaker_openings_total", breaker="limiter") == 1
     await enforcer.close()
 
 
@@ -248,6 +251,7 @@ async def test_limits_are_back_as_soon_as_redis_is(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             while await enforcer.check(ALICE) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        assert here()("sluice_breaker_open", breaker="limiter") == 0
         await refused(enforcer)
         await enforcer.close()
     finally:
