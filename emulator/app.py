@@ -44,6 +44,7 @@ from emulator.session import open_session
 from emulator.settings import EmulatorSettings
 from emulator.status import functions_status
 from emulator.ticks import Gate, Ticker, always
+from observe.metrics import Registry
 
 if TYPE_CHECKING:
     from emulator.telemetry.intake import Intake
@@ -87,6 +88,7 @@ class Emulator:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._started = False
+        self._metrics = Registry()
         self._intake: Intake | None = None
         self._since_s = time.time()
 
@@ -153,7 +155,7 @@ class Emulator:
         settings = self.settings
         pids = PidFile(settings.data_dir / "run" / "emulator.json")
         await asyncio.to_thread(pids.end_leftovers)
-        self.launcher = Launcher.under(settings, pids)
+        self.launcher = Launcher.under(settings, pids, self._metrics)
         stack.callback(self.launcher.close)
         stack.push_async_callback(self.launcher.templates.stop)
         session = await stack.enter_async_context(open_session())
@@ -165,7 +167,7 @@ class Emulator:
         recording = RecordingSender(FunctionSender(self.fleet, session), self.development.recorder, self.fleet)
         sender = FaultySender(recording, self.faults, self.fleet)
         await self._start_brokers(sender)
-        metrics = Invocations(self.launcher.metrics)
+        metrics = Invocations(self._metrics)
         self.calls = await self._open_calls(session)
         gateway = open_gateway(
             settings, self.specs, self.fleet, self.launcher, metrics, self._variables, self.calls, self.development
@@ -203,6 +205,7 @@ class Emulator:
         """
         from emulator.telemetry.environment import telemetry_environment  # noqa: PLC0415
         from emulator.telemetry.intake import Intake  # noqa: PLC0415
+        from emulator.telemetry.measures import SpanCounts  # noqa: PLC0415
         from emulator.telemetry.receiver import PATH, Receiver  # noqa: PLC0415
         from observe.sampling import Sampler  # noqa: PLC0415
 
@@ -210,7 +213,8 @@ class Emulator:
         inside = settings.at_port(listener.getsockname()[1]).base_url
         sent_there = {**telemetry_environment(inside), **settings.extra_env}
         self.settings = replace(settings, extra_env=sent_there)
-        self._intake = Intake(settings.traces_file, settings.traces, ratio=Sampler.read(sent_there).ratio)
+        counts, ratio = SpanCounts(self._metrics), Sampler.read(sent_there).ratio
+        self._intake = Intake(settings.traces_file, settings.traces, counts, ratio=ratio)
         receiver = Receiver(await self._stack.enter_async_context(self._intake))
         server = Server(receiver, listener, TELEMETRY_DRAIN_S)
         await server.start()

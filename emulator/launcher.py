@@ -52,9 +52,9 @@ class Launcher:
         pids: PidFile,
         cold_start: How,
         base_url: str,
+        metrics: Registry,
     ) -> None:
-        self.metrics = Registry()
-        self.cold_starts = ColdStarts(self.metrics)
+        self.cold_starts = ColdStarts(metrics)
         self._secrets = secrets
         self._scratch_dir = scratch_dir
         self._logs_dir = logs_dir
@@ -68,7 +68,7 @@ class Launcher:
         self._processors = Processors()
 
     @classmethod
-    def under(cls, settings: EmulatorSettings, pids: PidFile) -> Self:
+    def under(cls, settings: EmulatorSettings, pids: PidFile, metrics: Registry) -> Self:
         """With everything in its usual place in the data directory; what a killed emulator left there goes."""
         scratch_dir = settings.data_dir / "run" / "replicas"
         shutil.rmtree(scratch_dir, ignore_errors=True)
@@ -80,6 +80,7 @@ class Launcher:
             pids=pids,
             cold_start=settings.cold_start,
             base_url=settings.base_url,
+            metrics=metrics,
         )
 
     def log_of(self, function: str) -> RotatingLog:

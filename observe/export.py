@@ -12,7 +12,7 @@ from observe import metrics
 from observe.span import Span
 
 _DROPPED: Final = (
-    metrics.counter("sluice_telemetry_dropped_total", "Spans and profiles that were given up.", "signal", "reason")
+    metrics.counter("sluice_telemetry_dropped_total", "Spans that were given up.", "signal", "reason")
     .expect("traces", "queue_full")
     .expect("traces", "export_failed")
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from emulator.telemetry.bounds import Bounds
+from emulator.telemetry.measures import KEPT, NO_SPAN, NOT_WRITTEN, TOO_MANY, TRACE_FULL, SpanCounts
 from emulator.telemetry.store import SpanStore
 from observe.received import Span
 
@@ -25,6 +26,7 @@ class Intake:
         self,
         path: Path,
         bounds: Bounds,
+        counts: SpanCounts,
         *,
         ratio: float = 1.0,
         most_waiting: int = MOST_WAITING,
@@ -32,13 +34,13 @@ class Intake:
     ) -> None:
         self._path = path
         self._bounds = bounds
+        self._counts = counts
         self._ratio = ratio
         self._most_waiting = most_waiting
         self._clock = clock
         self._waiting: list[Span] = []
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="telemetry")
-        self._kept = self._dropped = 0
 
     async def __aenter__(self) -> Self:
         self._store = await self._in_thread(SpanStore.open, self._path, self._bounds)
@@ -49,12 +51,14 @@ class Intake:
         await self._in_thread(self._store.close)
         self._thread.shutdown(wait=False)
 
-    def take(self, spans: Sequence[Span]) -> bool:
-        """False, and nothing taken, when too many wait for the disk."""
+    def take(self, spans: Sequence[Span], left_out: int = 0) -> bool:
+        """False, and nothing taken, when too many wait for the disk. `left_out` came along and were none."""
         if len(self._waiting) + len(spans) > self._most_waiting:
-            self._dropped += len(spans)
+            self._counts.add(TOO_MANY, len(spans))
             return False
+        self._counts.add(NO_SPAN, left_out)
         self._waiting += spans
+        self._counts.wait(len(self._waiting))
         if self._waiting and self._writing is None:
             self._writing = asyncio.create_task(self._write(), name="telemetry")
         return True
@@ -67,8 +71,8 @@ class Intake:
     def status(self) -> dict[str, Any]:
         """Spans since the start of this process, and which part of all traces those who send are told to keep."""
         return {
-            "kept": self._kept,
-            "dropped": self._dropped,
+            "kept": self._counts.kept,
+            "dropped": self._counts.dropped,
             "waiting": len(self._waiting),
             "ratio": self._ratio,
         }
@@ -77,18 +81,20 @@ class Intake:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
+                self._counts.wait(0)
                 await self._write_one(batch)
         finally:
             self._writing = None
 
     async def _write_one(self, batch: Sequence[Span]) -> None:
         try:
-            dropped: int = await self._in_thread(self._store.add, batch, self._clock())
+            without_room: int = await self._in_thread(self._store.add, batch, self._clock())
         except sqlite3.Error as error:
-            dropped = len(batch)
-            _log.warning("%d spans were not kept: %s", dropped, error)
-        self._kept += len(batch) - dropped
-        self._dropped += dropped
+            _log.warning("%d spans were not kept: %s", len(batch), error)
+            self._counts.add(NOT_WRITTEN, len(batch))
+        else:
+            self._counts.add(KEPT, len(batch) - without_room)
+            self._counts.add(TRACE_FULL, without_room)
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - what `call` gives
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)

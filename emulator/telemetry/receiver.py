@@ -44,7 +44,7 @@ class Receiver:
                 raise Refused(415, "send application/x-protobuf or application/json")
             packing = headers.get(b"content-encoding", b"identity").strip().lower()
             received = await _read(await _body(receive), packing, encoding)
-            if not self._intake.take(received.spans):
+            if not self._intake.take(received.spans, received.left_out):
                 raise Refused(503, "more spans come than can be written; send them again", (b"retry-after", BUSY_S))
         except Refused as refused:
             body = receiving.refused(encoding, refused.status, refused.sentence)

@@ -10,6 +10,7 @@ import pytest
 
 from emulator.cold_starts import ColdStarts
 from emulator.openfaas.metrics import Invocations
+from emulator.telemetry.measures import SpanCounts
 from observe.metrics import Registry
 from tests.docs.source import rows
 
@@ -55,6 +56,7 @@ def of_emulator() -> Registered:
     registry = Registry()
     Invocations(registry)
     ColdStarts(registry)
+    SpanCounts(registry)
     return {each.about.name: (each.kind, list(each.about.labels)) for each in registry.instruments}
 
 

@@ -12,6 +12,7 @@ from emulator.app import Emulator, EmulatorSettings
 from tests.emulator.conftest import FUNCTION, Platform, command, eventually, write_stack
 from tests.emulator.openfaas.conftest import Open
 from tests.emulator.openfaas.world import Client
+from tests.numbers import numbers
 
 
 async def test_nobody_gets_in_without_the_generated_credentials(opened: Open, tmp_path: Path) -> None:
@@ -254,6 +255,9 @@ async def test_invocations_are_counted_under_the_gateways_names(opened: Open) ->
     assert f'gateway_function_invocation_total{{code="418",{name}}} 1\n' in text
     assert f'gateway_functions_seconds_bucket{{code="200",{name},le="+Inf"}} 2\n' in text
     assert f"gateway_service_count{{{name}}} 1\n" in text
+    found = numbers(text)
+    states = ("starting", "ready", "draining")
+    assert [found("sluice_emulator_replicas", state=state) for state in states] == [0, 1, 0]
     assert "nobody" not in text
     [told] = await client.json("/system/functions")
     assert told["invocationCount"] == 3

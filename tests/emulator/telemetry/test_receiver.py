@@ -19,10 +19,14 @@ from emulator.app import Emulator
 from emulator.telemetry.bounds import TRACES_FILE, Bounds
 from emulator.telemetry.intake import Intake
 from emulator.telemetry.kept import KeptTraces
+from emulator.telemetry.measures import SpanCounts
 from emulator.telemetry.receiver import MAX_BODY_BYTES, MAX_UNPACKED_BYTES
+from observe.exposition import exposition
+from observe.metrics import Registry
 from observe.received import Span
 from tests.emulator.conftest import Platform, Start, eventually
 from tests.emulator.telemetry.made import TRACE, as_json, protobuf, span
+from tests.numbers import Numbers, numbers
 
 LAST_WORDS = f"""
 import http.server, json, os, signal, sys, urllib.request
@@ -39,6 +43,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 signal.signal(signal.SIGTERM, goodbye)
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
+CAME = "sluice_emulator_spans_total"
+OUTCOMES = ("kept", "too_many", "trace_full", "not_written", "no_span")
+NONE = dict.fromkeys(OUTCOMES, 0)
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 
@@ -81,6 +88,11 @@ async def test_spans_are_taken_in_every_form_of_the_specification(observing: Pla
         lambda: observing.emulator.status()["observing"] == {"kept": 4, "dropped": 0, "waiting": 0, "ratio": 1.0}
     )
     assert {each.name for each in await kept(observing)} == {"a", "b", "c", "d"}
+    await send(observing, as_json(span("e"), span("")), JSON)
+    await eventually(lambda: observing.emulator.status()["observing"]["kept"] == 5)
+    found = numbers((await observing.get("/metrics"))[1])
+    assert {outcome: found(CAME, outcome=outcome) for outcome in OUTCOMES} == {**NONE, "kept": 5, "no_span": 1}
+    assert found("sluice_emulator_spans_waiting") == 0
 
 
 @pytest.mark.parametrize(
@@ -170,18 +182,30 @@ async def test_what_was_kept_outlives_a_restart(start: Start) -> None:
 
 
 async def test_who_sends_more_than_can_be_written_is_told_to_wait(tmp_path: Path) -> None:
-    async with Intake(tmp_path / TRACES_FILE, Bounds(), most_waiting=10) as intake:
+    registry = Registry()
+    async with Intake(tmp_path / TRACES_FILE, Bounds(), SpanCounts(registry), most_waiting=10) as intake:
         assert intake.take([span(f"{n:02}") for n in range(8)])
+        assert told(registry)("sluice_emulator_spans_waiting") == 8
         assert not intake.take([span(f"{n:02}") for n in range(8, 16)])
         await intake.written()
         assert intake.take([span(f"{n:02}") for n in range(8, 16)])
         await intake.written()
         assert intake.status() == {"kept": 16, "dropped": 8, "waiting": 0, "ratio": 1.0}
+    assert counted(registry) == {**NONE, "kept": 16, "too_many": 8}
+    assert told(registry)("sluice_emulator_spans_waiting") == 0
+
+
+async def test_a_trace_that_is_full_keeps_what_it_has(tmp_path: Path) -> None:
+    registry = Registry()
+    async with Intake(tmp_path / TRACES_FILE, Bounds(spans_a_trace=3), SpanCounts(registry)) as intake:
+        assert intake.take([span(f"{n}") for n in range(5)])
+        await intake.written()
+    assert counted(registry) == {**NONE, "kept": 3, "trace_full": 2}
 
 
 async def test_a_store_that_fails_costs_spans_and_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / TRACES_FILE
-    async with Intake(file, Bounds()) as intake:
+    file, registry = tmp_path / TRACES_FILE, Registry()
+    async with Intake(file, Bounds(), SpanCounts(registry)) as intake:
         change(file, "ALTER TABLE spans RENAME TO away")
         assert intake.take([span("a")])
         await intake.written()
@@ -189,6 +213,15 @@ async def test_a_store_that_fails_costs_spans_and_nothing_else(tmp_path: Path) -
         assert intake.take([span("b")])
         await intake.written()
         assert intake.status() == {"kept": 1, "dropped": 1, "waiting": 0, "ratio": 1.0}
+    assert counted(registry) == {**NONE, "kept": 1, "not_written": 1}
+
+
+def told(registry: Registry) -> Numbers:
+    return numbers(exposition(registry=registry).body.decode())
+
+
+def counted(registry: Registry) -> dict[str, float]:
+    return {outcome: told(registry)(CAME, outcome=outcome) for outcome in OUTCOMES}
 
 
 def change(file: Path, sql: str) -> None:

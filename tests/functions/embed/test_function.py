@@ -22,6 +22,7 @@ from shared.settings import Environment
 from tests.fakes.embeddings import FakeEmbeddings, vector_of
 from tests.fakes.membership import API_KEY, membership
 from tests.local_http import serving
+from tests.numbers import here
 
 KEY = b"k" * 32
 
@@ -39,6 +40,7 @@ async def function(tmp_path: Path, fake: FakeEmbeddings, redis_url: str = "redis
             "MEMBERSHIP_URL": members,
             "EMBEDDING_API_BASE_URL": endpoint,
             "EMBED_RETRY_SECONDS": "0.01",
+            "EMBED_CONCURRENCY": "3",
             "EMBEDDING_DIMENSION": str(fake.dimension),
         }
         built = build_from(Environment(env))
@@ -56,6 +58,7 @@ async def post(url: str, body: Json) -> httpx.Response:
 async def test_texts_become_vectors(tmp_path: Path) -> None:
     async with function(tmp_path, FakeEmbeddings(4)) as url:
         answer = await post(url, {"texts": ["a", "b"]})
+        assert here()("sluice_embedding_requests_allowed", operation="write", request_mode="sync") == 3
     vectors = [vector_of(text, 4).tolist() for text in "ab"]
     assert answer.json() == {"model": "all-MiniLM-L6-v2", "dimension": 4, "vectors": vectors}
 

@@ -94,3 +94,17 @@ async def test_what_was_spent_counts_once_by_stage_and_by_what_it_was(world: Wor
     assert since("sluice_cost_cpu_seconds_total", stage="scrape") == 0.5
     found = {of: since("sluice_cost_bytes_total", of=of) for of in ("fetched", "decoded", "text")}
     assert found == {"fetched": 10, "decoded": 30, "text": 4}
+
+
+async def test_tokens_count_as_they_were_embedded_and_as_they_were_indexed(world: World) -> None:
+    since = Since()
+    await world.submit(["https://a.example.org/"])
+    [request] = await world.pass_scrape()
+    await world.apply(world.chunked(request, tokens=7))
+    [claim] = await world.embed()
+    await world.swap(claim)
+    spent = Spent(embedded_tokens=9, embed_requests=1.0, cpu_s=0.25)
+    for _ in range(2):
+        await world.apply(world.embedded(claim).model_copy(update={"spent": spent}), event_id="embedded-once")
+    assert [since("sluice_cost_tokens_total", of=of) for of in ("indexed", "embedded")] == [7, 9]
+    assert since("sluice_cost_cpu_seconds_total", stage="embed") == 0.25
