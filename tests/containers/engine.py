@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 STARTS_IN_S = 60.0
+BRIDGE = Path("/sys/class/net/docker0")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def engine() -> Iterator[Engine]:
 
 @contextmanager
 def _own() -> Iterator[Engine]:
-    folder = Path(tempfile.mkdtemp(prefix="sluice-engine-"))
+    folder, bridged = Path(tempfile.mkdtemp(prefix="sluice-engine-")), BRIDGE.exists()
     socket = f"unix://{folder}/docker.sock"
     where = ["--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"), "--pidfile", str(folder / "pid")]
     with (folder / "log").open("w") as log:
@@ -89,4 +90,14 @@ def _own() -> Iterator[Engine]:
         daemon.terminate()
         with suppress(subprocess.TimeoutExpired):
             daemon.wait(60)
+        _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
+        if not bridged and BRIDGE.exists():
+            subprocess.run(["ip", "link", "delete", BRIDGE.name], check=False, timeout=60)
+
+
+def _unmount(folder: Path) -> None:
+    """A daemon leaves the namespace of its host network mounted, and a folder with a mount cannot go."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in reversed([each for each in mounts if each.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", mount], check=False, timeout=60)

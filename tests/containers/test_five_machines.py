@@ -99,5 +99,4 @@ def test_a_page_goes_through_all_five(client: tuple[Client, str]) -> None:
     paths = [path for path, page in own_site().items() if page.status == 200][:6]
     job = person.post("/api/orchestrator/jobs", {"corpus": "five", "urls": [site + path for path in paths]})
     assert person.ended(job["job_id"])["status"] == "completed"
-    found = person.post("/api/embedding/search", {"corpus": "five", "query": "water", "k": 3})
-    assert len(found["results"]) == 3
+    assert len(person.search("five", "water")) == 3

@@ -117,11 +117,9 @@ def test_the_demo_s_job_ends_as_on_a_laptop(platform: Platform) -> None:
         "/private/plans": "robots_disallowed",
         "/map.png": "unsupported_content_type",
     }
-    found = platform.client.post(
-        "/api/embedding/search", {"corpus": "demo", "query": "how does a lock save water", "k": 3}
-    )
-    assert len(found["results"]) == 3
-    assert {each["url"] for each in found["results"]} <= {*urls}
+    found = platform.client.search("demo", "how does a lock save water")
+    assert len(found) == 3
+    assert {each["url"] for each in found} <= {*urls}
 
 
 def test_who_dies_in_the_middle_of_a_job_costs_no_page(platform: Platform) -> None:
@@ -143,14 +141,13 @@ def test_a_backup_is_restored_as_the_runbook_says(platform: Platform) -> None:
     urls = [f"{platform.site}/aqueduct"]
     job = platform.client.post("/api/orchestrator/jobs", {"corpus": "kept", "urls": urls})
     assert platform.client.ended(job["job_id"])["status"] == "completed"
-    question = {"corpus": "kept", "query": "a bridge for boats", "k": 3}
-    before = platform.client.post("/api/embedding/search", question)["results"]
+    before = platform.client.search("kept", "a bridge for boats")
     platform.project.ask("postgres", "sh", "-ec", "pg_dump -U sluice --format custom sluice >/tmp/sluice.dump")
     platform.project("stop", "--timeout", "10", *(COMPOSE.keys() - {"postgres", "redis", "migrate"}))
     platform.project.ask("postgres", "sh", "-ec", RESTORE)
     platform.project.ask("redis", "sh", "-c", 'REDISCLI_AUTH="$(cat /run/secrets/redis-password)" redis-cli flushdb')
     platform.project.up()
-    assert platform.client.post("/api/embedding/search", question)["results"] == before
+    assert platform.client.search("kept", "a bridge for boats") == before
     assert before
 
 
