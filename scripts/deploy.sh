@@ -16,6 +16,7 @@ verb=${1:-help}
 case $verb in
 dev)
     [ "$1" = --build ] || exec "$here/sluice" up --detach "$@"
+    docker compose version >/dev/null 2>&1 || { echo "deploy.sh: --build needs docker with its compose plugin" >&2; exit 1; }
     "$here/secrets" "$here/../deploy/compose/secrets"
     [ -f "$here/../deploy/compose/.env" ] || cp "$here/../deploy/compose/.env.example" "$here/../deploy/compose/.env"
     exec $compose up --build --detach --wait

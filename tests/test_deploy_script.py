@@ -52,6 +52,55 @@ def test_a_verb_is_one_command(words: list[str], called: str, scripts: Path) -> 
     assert say(scripts, *words).stdout.strip() == called
 
 
+DOCKER = """#!/bin/sh
+case "$2" in version) exit 0 ;; esac
+case "$*" in *"ps --quiet") echo 1f2e ;; *) echo "docker $*" | sed "s#$HERE##g" ;; esac
+"""
+
+
+@pytest.fixture
+def docker(scripts: Path) -> Path:
+    """An engine that runs the platform, and says how it is called."""
+    compose = scripts.parent / "deploy" / "compose"
+    compose.mkdir(parents=True)
+    (compose / ".env.example").write_text("SLUICE_TAG=latest\n")
+    tools = scripts.parent / "tools"
+    tools.mkdir()
+    (tools / "docker").write_text(DOCKER.replace("$HERE", f"{scripts}/../deploy/compose/*"))
+    (tools / "docker").chmod(0o755)
+    return compose
+
+
+@pytest.mark.parametrize(
+    ("words", "called"),
+    [
+        (["down"], "down"),
+        (["status"], "ps"),
+        (["logs", "chunk"], "logs --follow chunk"),
+    ],
+)
+def test_where_compose_runs_it_a_verb_is_of_compose(words: list[str], called: str, scripts: Path, docker: Path) -> None:
+    assert say(scripts, *words).stdout.strip() == f"docker compose -f compose.yaml --project-directory  {called}"
+
+
+def test_with_build_it_is_all_made_and_started(scripts: Path, docker: Path) -> None:
+    """Secrets and .env first; an .env that is there stays."""
+    lines = say(scripts, "dev", "--build").stdout.splitlines()
+    assert lines[0].startswith("secrets ")
+    assert lines[1] == "docker compose -f compose.yaml --project-directory  up --build --detach --wait"
+    (docker / ".env").write_text("mine\n")
+    assert say(scripts, "dev", "--build").returncode == 0
+    assert (docker / ".env").read_text() == "mine\n"
+
+
+def test_without_compose_s_plugin_it_says_what_is_missing(scripts: Path, docker: Path) -> None:
+    (scripts.parent / "tools" / "docker").write_text("#!/bin/sh\nexit 1\n")
+    ended = say(scripts, "dev", "--build")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "docker with its compose plugin" in ended.stderr
+    assert not (docker / ".env").exists()
+
+
 def test_a_file_takes_what_would_be_printed(scripts: Path, tmp_path: Path) -> None:
     assert say(scripts, "openapi", str(tmp_path / "openapi.json")).stdout == ""
     assert (tmp_path / "openapi.json").read_text() == "sluice openapi\n"
