@@ -1,6 +1,8 @@
 #!/bin/sh -e
 # What operators and developers do most, each a line over the command line:
-#     deploy.sh dev [--build]       start the platform on this machine (with --build: the images, and Compose)
+#     deploy.sh dev                 start the platform on this machine, without containers
+#     deploy.sh dev --build         build the images, and start the platform in containers
+#     deploy.sh dev --pull          the same with the images that deploy/compose/.env names, from their registry
 #     deploy.sh down                stop it, whichever of the two it is
 #     deploy.sh check | test        quality checks | the whole suite
 #     deploy.sh logs [FUNCTION]     what a function wrote, as it comes
@@ -15,11 +17,15 @@ verb=${1:-help}
 [ $# -eq 0 ] || shift
 case $verb in
 dev)
-    [ "$1" = --build ] || exec "$here/sluice" up --detach "$@"
-    docker compose version >/dev/null 2>&1 || { echo "deploy.sh: --build needs docker with its compose plugin" >&2; exit 1; }
+    case $1 in
+    --build) images=--build ;;
+    --pull) images="--no-build --pull missing" ;;
+    *) exec "$here/sluice" up --detach "$@" ;;
+    esac
+    docker compose version >/dev/null 2>&1 || { echo "deploy.sh: $1 needs docker with its compose plugin" >&2; exit 1; }
     "$here/secrets" "$here/../deploy/compose/secrets"
     [ -f "$here/../deploy/compose/.env" ] || cp "$here/../deploy/compose/.env.example" "$here/../deploy/compose/.env"
-    exec $compose up --build --detach --wait
+    exec $compose up $images --detach --wait
     ;;
 down) if runs; then exec $compose down; else exec "$here/sluice" down "$@"; fi ;;
 check | test) exec "$here/$verb" "$@" ;;

@@ -83,13 +83,14 @@ def test_where_compose_runs_it_a_verb_is_of_compose(words: list[str], called: st
     assert say(scripts, *words).stdout.strip() == f"docker compose -f compose.yaml --project-directory  {called}"
 
 
-def test_with_build_it_is_all_made_and_started(scripts: Path, docker: Path) -> None:
-    """Secrets and .env first; an .env that is there stays."""
-    lines = say(scripts, "dev", "--build").stdout.splitlines()
+@pytest.mark.parametrize(("option", "images"), [("--build", "--build"), ("--pull", "--no-build --pull missing")])
+def test_secrets_and_env_are_made_before_it_starts(option: str, images: str, scripts: Path, docker: Path) -> None:
+    """An .env that is there stays."""
+    lines = say(scripts, "dev", option).stdout.splitlines()
     assert lines[0].startswith("secrets ")
-    assert lines[1] == "docker compose -f compose.yaml --project-directory  up --build --detach --wait"
+    assert lines[1] == f"docker compose -f compose.yaml --project-directory  up {images} --detach --wait"
     (docker / ".env").write_text("mine\n")
-    assert say(scripts, "dev", "--build").returncode == 0
+    assert say(scripts, "dev", option).returncode == 0
     assert (docker / ".env").read_text() == "mine\n"
 
 
