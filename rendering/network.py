@@ -8,12 +8,15 @@ from rendering.located import Json
 
 COMPONENT = "network"
 KNATIVE = ("knative-serving", "knative-eventing", "kourier-system", "istio-system", "contour-internal")
-# Where databases, object stores and endpoints listen: Postgres, PgBouncer, Redis, HTTPS, S3 on premises, embeddings.
-BACKENDS = (5432, 6432, 6379, 443, 9000, 80, 8080)
+# Where stores listen: Postgres, PgBouncer, Redis, S3 on premises; then whatever speaks HTTP, S3 and embeddings too.
+STORES = (5432, 6432, 6379, 9000)
+BACKENDS = (*STORES, 443, 80, 8080)
 # OTLP over gRPC and HTTP, and Pyroscope's pushes.
 TELEMETRY = (4317, 4318, 4040)
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10")
 PRIVATE_V6 = ("fc00::/7", "fe80::/10", "64:ff9b::/96")
+# Where a cluster's nodes answer for DNS themselves, they do so at this address.
+NODE_LOCAL_DNS = "169.254.20.10/32"
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 PAGES = ("scrape", "scrape-worker")
 
@@ -24,7 +27,8 @@ def objects(description: Description) -> list[Json]:
         _policy("deny-all", namespace, {}, {"policyTypes": ["Ingress", "Egress"]}),
         _policy("dns", namespace, {}, {"policyTypes": ["Egress"], "egress": [_dns()]}),
         _policy("platform", namespace, _ours(), _platform()),
-        _policy("backends", namespace, _of_components("function", "worker", "migration"), _backends()),
+        _policy("backends", namespace, _but(PAGES, "function", "worker", "migration"), _reaches(BACKENDS)),
+        *(_policy(f"stores-{name}", namespace, _named(name), _reaches(STORES)) for name in _fetchers(description)),
         *(_policy(f"pages-{name}", namespace, _named(name), _pages()) for name in _fetchers(description)),
         _policy("metrics", namespace, _of_components("function", "worker", "inference"), _metrics()),
         _policy("telemetry", namespace, _ours(), _telemetry()),
@@ -62,13 +66,21 @@ def _of_components(*names: str) -> Json:
     return {"matchExpressions": [{"key": "app.kubernetes.io/component", "operator": "In", "values": list(names)}]}
 
 
+def _but(names: Iterable[str], *components: str) -> Json:
+    others = {"key": "app.kubernetes.io/name", "operator": "NotIn", "values": list(names)}
+    return {"matchExpressions": [*_of_components(*components)["matchExpressions"], others]}
+
+
 def _named(name: str) -> Json:
     return {"matchLabels": {"app.kubernetes.io/name": name}}
 
 
 def _dns() -> Json:
     return {
-        "to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "kube-system"}}}],
+        "to": [
+            {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "kube-system"}}},
+            {"ipBlock": {"cidr": NODE_LOCAL_DNS}},
+        ],
         "ports": [_tcp(53), {"protocol": "UDP", "port": 53}],
     }
 
@@ -84,12 +96,12 @@ def _knative() -> Json:
     return {"namespaceSelector": {"matchExpressions": [values]}}
 
 
-def _backends() -> Json:
-    return {"policyTypes": ["Egress"], "egress": [{"ports": [_tcp(port) for port in BACKENDS]}]}
+def _reaches(ports: Iterable[int]) -> Json:
+    return {"policyTypes": ["Egress"], "egress": [{"ports": [_tcp(port) for port in ports]}]}
 
 
 def _pages() -> Json:
-    """The web; what is private is refused by the code too, after the name is resolved."""
+    """The web, for those who go where strangers say; the code refuses what is private too, once a name is resolved."""
     return {
         "policyTypes": ["Egress"],
         "egress": [{"to": [_internet(), _internet_v6()], "ports": [_tcp(80), _tcp(443)]}],
