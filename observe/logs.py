@@ -86,5 +86,5 @@ def setup(service: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("httpx", "httpcore", "rq", "openai", "trafilatura", "htmldate"):
+    for chatty in ("httpx", "httpx2", "httpcore", "rq", "openai", "trafilatura", "htmldate"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

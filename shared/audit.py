@@ -124,4 +124,6 @@ def clean(value: Json) -> Json:
 
 def _fields(row: AuditRow, told: Mapping[str, Json]) -> dict[str, object]:
     fields = {"action": row.action, "caller_id": row.caller_id, "subject": row.subject}
+    if row.action.startswith("job."):
+        fields["job_id"] = row.subject
     return {**fields, "request_id": row.request_id, "detail": told or None}

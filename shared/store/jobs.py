@@ -23,7 +23,7 @@ from shared.pipeline.decision import Move
 from shared.pipeline.facts import Replayed
 from shared.pipeline.policy import Policy
 from shared.pipeline.states import State, job_status
-from shared.store import measures, outbox, traces
+from shared.store import journal, measures, outbox, traces
 from shared.store.nudges import nudge
 from shared.store.outgoing import SOURCE
 from shared.store.queries import load
@@ -115,6 +115,7 @@ async def end_job(store: Store, job_id: UUID, cause: CloudEvent | None, now: dat
     ended = await store.fetch(_SQL["finish"], job_id, job["generation"], status, now, *outboxed, *told)
     if ended:
         measures.ended(status, job["created_at"], now)
+        journal.ended(job_id, status, counts)
         await store.fetch(_SQL["fold"], job_id)
     return [event] if ended and job["announced"] else []
 

@@ -10,7 +10,7 @@ from shared.events.event import CloudEvent, Json
 from shared.pipeline.costs import Cost
 from shared.pipeline.decision import Effect, Move
 from shared.pipeline.states import UNFINISHED, State
-from shared.store import measures, traces
+from shared.store import journal, measures, traces
 from shared.store.costs import as_json
 from shared.store.outbox import columns, due_at
 from shared.store.outgoing import announce, chunk_request, emitted
@@ -54,6 +54,7 @@ async def perform(store: Store, step: Step, now: datetime) -> list[CloudEvent] |
     if done is None or not done["moved"]:
         return None
     measures.moved(step.row, step.move, now)
+    journal.moved(step.row, step.move)
     if step.move.state not in UNFINISHED:
         traces.ended(step.row, step.move, now)
     if step.cost is not None:

@@ -97,4 +97,7 @@ async def _is_told_in_words(made: Platform, good: str, gone: str, job_id: str) -
     assert "traces are kept: " in said
     code, said = await made.sluice("logs", "--trace", job_id)
     assert code == 0, said
-    assert "job.submitted" in said
+    told = {line["action"]: line for line in (json.loads(line[line.index("{") :]) for line in said.splitlines())}
+    assert told.keys() >= {"job.submitted", "document_indexed", "document_failed", "job_completed_with_errors"}
+    assert (told["try_failed"]["code"], told["try_failed"]["stage"]) == ("http_404", "scrape")
+    assert {line["job_id"] for line in told.values()} == {job_id}
