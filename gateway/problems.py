@@ -110,8 +110,8 @@ def _headers(status: int, retry_after_s: float | None) -> dict[str, str]:
 def of_error(request: Request, error: SluiceError, status: int | None = None) -> JSONResponse:
     """The problem that tells of one of our errors; `status` where the edge knows better than the table."""
     status = status or status_of(error)
-    if status == 500:
-        logging.getLogger(__name__).error("request failed: %s", error.code, exc_info=error)
+    if status >= 500:
+        _log_failure(request, error, status)
     errors = error.errors if isinstance(error, InvalidFields) else ()
     return problem(
         request,
@@ -122,6 +122,13 @@ def of_error(request: Request, error: SluiceError, status: int | None = None) ->
         errors=errors,
         retry_after_s=error.retry_after_s,
     )
+
+
+def _log_failure(request: Request, error: SluiceError, status: int) -> None:
+    """With a stack what is ours; what is somebody else's goes by the hundred while it lasts, and alerts tell of it."""
+    level, stack = (logging.ERROR, error) if status == 500 else (logging.INFO, None)
+    about = {"code": error.code, "request_id": request.state.request_id, "action": "request_failed"}
+    logging.getLogger(__name__).log(level, "request failed: %s", error.message, exc_info=stack, extra=about)
 
 
 async def _on_sluice_error(request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from gateway.edge import Contained, RequestId
 from gateway.problems import on_bug
+from observe.logs import JsonFormatter
 from shared.auth.membership import MembershipSettings
 from shared.store.store import Store
 from tests.gateway.conftest import ALICE, World, gateway_on, problem
@@ -41,10 +43,21 @@ async def test_nobody_gets_in_without_a_key(world: World) -> None:
     assert walked >= 8
 
 
-async def test_membership_down_is_a_503_that_says_when_to_come_back(world: World) -> None:
+async def test_membership_down_is_a_503_that_says_when_to_come_back(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gateway.problems")
     world.behind.broken.add("membership")
     answer = await world.client.get("/api/orchestrator/jobs")
-    problem(answer, 503)
+    request_id = problem(answer, 503)["request_id"]
+    [line] = [
+        json.loads(JsonFormatter("gateway").format(record)) for record in caplog.records if "failed" in record.msg
+    ]
+    assert (line["action"], line["code"], line["request_id"]) == (
+        "request_failed",
+        "membership_unavailable",
+        request_id,
+    )
     assert int(answer.headers["retry-after"]) > 0
 
 

@@ -122,6 +122,12 @@ def _variables(name: str) -> set[str]:
     return {each["name"] for each in dashboards().get(name, {"templating": {"list": []}})["templating"]["list"]}
 
 
+def test_a_log_line_leads_to_its_job() -> None:
+    [url] = [each["url"] for each in SOURCES["loki"]["jsonData"]["derivedFields"] if each["matcherRegex"] == "job_id"]
+    name, variable = re.fullmatch(r"/d/sluice-(\w+)\?var-(\w+)=\$\$\{__value\.raw\}", url).groups()  # type: ignore[union-attr]
+    assert variable in _variables(name)
+
+
 def _links(sources: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for source in sources:
         for name, value in source.get("jsonData", {}).items():
