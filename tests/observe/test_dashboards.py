@@ -23,6 +23,26 @@ from tests.observe.expressions import (
 
 GRAFANA = ROOT / "observe" / "grafana"
 ASKED = {"platform", "job", "functions", "queues", "crawl", "embedding", "search", "edge"}
+# What Grafana's model of a dashboard knows, of panels and of their options, as far as ours use it.
+PANEL = {
+    *("id", "type", "title", "description", "gridPos", "datasource", "targets", "fieldConfig", "options", "links"),
+    "transformations",
+}
+OPTIONS = {
+    "timeseries": {"legend", "tooltip"},
+    "stat": {"reduceOptions", "colorMode", "graphMode", "textMode"},
+    "bargauge": {"reduceOptions", "orientation", "displayMode", "showUnfilled"},
+    "table": {"showHeader"},
+    "logs": {"showTime", "wrapLogMessage", "sortOrder", "enableLogDetails", "dedupStrategy"},
+}
+DEFAULTS = {"unit", "min", "noValue", "thresholds", "color", "custom"}
+CUSTOM = {"drawStyle", "lineWidth", "fillOpacity", "showPoints", "stacking"}
+UNITS = {"short", "bytes", "s", "percentunit", "reqps", "ops", "Bps"}
+TARGET = {
+    "prometheus": {"expr", "legendFormat", "instant", "range", "exemplar", "format"},
+    "loki": {"expr", "queryType"},
+    "tempo": {"query", "queryType", "limit", "spss", "tableType"},
+}
 SOURCES = {
     each["uid"]: each
     for each in yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "datasources.yaml").read_text())[
@@ -57,6 +77,38 @@ def test_every_panel_has_a_place_a_title_and_a_source_that_is_provisioned(name: 
         for target in panel["targets"]:
             assert target["datasource"] == panel["datasource"]
             assert SOURCES[target["datasource"]["uid"]]["type"] == target["datasource"]["type"]
+
+
+@pytest.mark.parametrize("name", sorted(dashboards()))
+def test_grafana_knows_everything_that_a_panel_says(name: str) -> None:
+    for panel in panels(dashboards()[name]):
+        assert panel.keys() <= PANEL, panel["title"]
+        assert panel["options"].keys() == OPTIONS[panel["type"]], panel["title"]
+        targets = panel["targets"]
+        assert [target["refId"] for target in targets] == ["A", "B", "C"][: len(targets)]
+        for target in targets:
+            assert target.keys() - {"refId", "datasource"} <= TARGET[target["datasource"]["type"]], panel["title"]
+            assert (
+                target.get("instant", False) is not target.get("range", False)
+                or "query" in target
+                or "queryType" in target
+            )
+        defaults = panel.get("fieldConfig", {"defaults": {}})["defaults"]
+        assert defaults.keys() <= DEFAULTS, panel["title"]
+        assert defaults.get("custom", {}).keys() <= CUSTOM, panel["title"]
+        assert defaults.get("unit", "short") in UNITS, panel["title"]
+
+
+@pytest.mark.parametrize("name", sorted(dashboards()))
+def test_a_number_is_red_only_where_somebody_said_from_when(name: str) -> None:
+    """Without thresholds Grafana takes 80 of anything for too much."""
+    for panel in panels(dashboards()[name]):
+        if panel["type"] in ("stat", "bargauge"):
+            defaults = panel["fieldConfig"]["defaults"]
+            assert ("thresholds" in defaults) is not (defaults.get("color", {}).get("mode") == "fixed"), panel["title"]
+            steps = [step["value"] for step in defaults.get("thresholds", {"steps": [{"value": None}]})["steps"]]
+            assert steps[0] is None
+            assert steps[1:] == sorted(steps[1:])
 
 
 @pytest.mark.parametrize("expression", list(of_dashboards()), ids=lambda each: each.where)
