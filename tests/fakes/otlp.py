@@ -1,9 +1,11 @@
 """A receiver of OTLP over HTTP, as small as the protocol allows: what a collector is for our processes."""
 
 import gzip
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -65,6 +67,32 @@ async def receiver() -> AsyncIterator[Receiver]:
     async with serving(asgi(made.take)) as url:
         made.url = url
         yield made
+
+
+@contextmanager
+def taking(answer: Callable[[], object] = lambda: None) -> Iterator[tuple[str, list[ArrivedSpan]]]:
+    """A receiver in a thread; `answer` may take its time."""
+    spans: list[ArrivedSpan] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer()
+            spans.extend(arrived(ExportTraceServiceRequest.FromString(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Requests are no news."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", spans
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def arrived(request: ExportTraceServiceRequest) -> Iterator[ArrivedSpan]:

@@ -3,14 +3,10 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.fakes.otlp import ArrivedSpan, arrived
+from tests.fakes.otlp import taking
 from tests.local_http import closed_port
 from tests.processes import wait_until
 from tests.shared.runtime.processes import Running, running
@@ -18,32 +14,6 @@ from tests.shared.runtime.processes import Running, running
 # So that nothing leaves before it is asked for.
 NEVER_MS = "3600000"
 FLUSH_S = 3.0
-
-
-@contextmanager
-def taking(answer: Callable[[], object] = lambda: None) -> Iterator[tuple[str, list[ArrivedSpan]]]:
-    """A receiver in a thread; `answer` may take its time."""
-    spans: list[ArrivedSpan] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer()
-            spans.extend(arrived(ExportTraceServiceRequest.FromString(body)))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Requests are no news."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", spans
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def call(echo: Running) -> httpx.Response:

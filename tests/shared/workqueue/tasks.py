@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from redis import Redis
 
-from observe import metrics
+from observe import metrics, tracing
 from shared.workqueue.drain import DrainReport
 from shared.workqueue.horse import run_wake_up
 from shared.workqueue.wake import Waker
@@ -66,6 +66,31 @@ def count_pages_until_killed(slot: int) -> None:
         return DrainReport()
 
     _run(slot, "count_pages_until_killed", work)
+
+
+def tell_spans_until_stopped(slot: int) -> None:
+    """Spans that end on the way, and one that would only end with the wake-up."""
+
+    async def work(stop: asyncio.Event, _saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        with tracing.span("outer"):
+            for n in range(3):
+                with tracing.span(f"inner {n}"):
+                    pass
+            with _redis() as redis:
+                redis.set("horse", os.getpid())
+            await stop.wait()
+        return DrainReport()
+
+    _run(slot, "tell_spans_until_stopped", work)
+
+
+def tell_a_span(slot: int) -> None:
+    async def work(_stop: asyncio.Event, _saturated: Callable[[], Awaitable[None]]) -> DrainReport:
+        with tracing.span("inner"):
+            _redis().incr(f"ran:{slot}")
+        return DrainReport()
+
+    _run(slot, "tell_a_span", work)
 
 
 def _count() -> None:
