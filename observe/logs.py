@@ -4,10 +4,14 @@ import json
 import logging
 import re
 import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 
 from observe import context
 from observe.redaction import redacted
+
+log = logging.getLogger(__name__)
 
 FIELDS = (
     "job_id",
@@ -50,13 +54,13 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
             "logger": record.name,
             "message": redacted(record.getMessage()),
-            "action": action_of(record.msg),
+            "action": action_of(redacted(str(record.msg))),
         }
         line |= _whereabouts()
         line |= {name: _told(value) for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["stack"] = redacted(self.formatException(record.exc_info))
-        text = json.dumps(line, ensure_ascii=False, default=str)
+        text = json.dumps(line, ensure_ascii=False)
         return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -66,7 +70,16 @@ def action_of(message: object) -> str:
 
 
 def _told(value: object) -> object:
-    return redacted(value) if isinstance(value, str) else value
+    """As JSON may hold it."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {redacted(str(key)): _told(each) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_told(each) for each in value]
+        case _:
+            return redacted(str(value))
 
 
 def _whereabouts() -> dict[str, object]:
@@ -80,7 +93,7 @@ def _whereabouts() -> dict[str, object]:
 
 
 def setup(service: str, level: int = logging.INFO) -> None:
-    """Sends every logger of this process to standard error, as JSON."""
+    """Sends every logger of this process to standard error, as JSON, and what Python would write there by itself."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     root = logging.getLogger()
@@ -88,3 +101,23 @@ def setup(service: str, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for chatty in ("httpx", "httpx2", "httpcore", "rq", "openai", "trafilatura", "htmldate"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+def _uncaught(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, exc, trace)
+    else:
+        log.critical("ended by an exception that nobody caught", exc_info=(kind, exc, trace))
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        log.error("a thread ended by an exception", exc_info=args.exc_value)
+
+
+def _unraisable(args: "sys.UnraisableHookArgs") -> None:
+    log.error("an exception where nobody can catch one", exc_info=args.exc_value)

@@ -1,11 +1,20 @@
 """Keeps secrets out of what is written down: those this process has read, and whatever looks like one."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 REDACTED: Final = "REDACTED"
 _SHORTEST: Final = 6
 _KNOWN: Final[set[str]] = set()
+# The longest first: a secret may be a part of another.
+_SPELT: Final[list["re.Pattern[str]"]] = []
+# Parameters of Postgres's addresses that are none of anybody's business.
+_PASSWORDS: Final = frozenset({"password", "sslpassword"})
+_CREDENTIALS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_ADDRESSES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "PYROSCOPE_SERVER_ADDRESS")
+_HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 _LOOKS = (
     # The user and password of an address.
@@ -28,13 +37,53 @@ _LOOKS = (
 def conceal(secret: str | bytes) -> None:
     """From now on no line of this process says it. What is too short to be a secret would hide words."""
     text = secret.decode(errors="replace") if isinstance(secret, bytes) else secret
-    _KNOWN.update(line for line in (line.strip() for line in text.splitlines()) if len(line) >= _SHORTEST)
+    lines = {line for line in map(str.strip, text.splitlines()) if len(line) >= _SHORTEST}
+    if not lines <= _KNOWN:
+        _KNOWN.update(lines)
+        longest_first = sorted(_KNOWN, key=len, reverse=True)
+        _SPELT[:] = [re.compile("".join(map(_spellings, line))) for line in longest_first]
+
+
+def conceal_password(address: str) -> None:
+    """That of an address, as it stands in there and as its server is told. One that is the user's name is no secret."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return
+    told = [parts.password or "", *(value for name, value in parse_qsl(parts.query) if name in _PASSWORDS)]
+    for password in told:
+        if password != parts.username:
+            conceal(password)
+            conceal(unquote(password))
+
+
+def conceal_credentials(variables: Mapping[str, str]) -> None:
+    """Of those variables that libraries read by themselves: where telemetry goes to, and object stores."""
+    for name in _CREDENTIALS:
+        conceal(variables.get(name, ""))
+    for name in _ADDRESSES:
+        conceal_password(variables.get(name, ""))
+    for name in _HEADERS:
+        for pair in variables.get(name, "").split(","):
+            conceal(unquote(pair.partition("=")[2].strip()))
+            conceal(pair.partition("=")[2].strip())
+
+
+def _spellings(character: str) -> str:
+    """Those of addresses, JSON and Python, also where one is quoted within another: as a pattern."""
+    if character.isascii() and (character.isalnum() or character in "-_"):
+        return character
+    as_bytes = character.encode(errors="replace")
+    in_address = "%(?:25)*".join(["", *(f"{byte:02x}" for byte in as_bytes)])
+    in_python = r"\\+x".join(["", *(f"{byte:02x}" for byte in as_bytes)])
+    escaped = rf"\\+(?:u|x){ord(character):04x}|\\+x{ord(character):02x}"
+    plus = r"|\+" if character == " " else ""
+    return rf"(?:\\*{re.escape(character)}|(?i:{in_address}|{in_python}|{escaped}){plus})"
 
 
 def redacted(text: str) -> str:
-    for secret in _KNOWN:
-        if secret in text:
-            text = text.replace(secret, REDACTED)
+    for spelt in _SPELT:
+        text = spelt.sub(REDACTED, text)
     for looks in _LOOKS:
         text = looks.sub(_hidden, text)
     return text

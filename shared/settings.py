@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from observe.redaction import conceal
+from observe.redaction import conceal, conceal_password
 from shared.errors import InvalidInput
 
 # Addresses: the shape that each must have, and an example for whoever has to write one.
@@ -42,9 +42,12 @@ class Environment:
     def optional(self, name: str) -> str | None:
         """A mounted secret stands in for some. An address is not repeated in an error: it may hold a password."""
         value = self._variables.get(name) or (self._from_secret(IN_SECRETS[name]) if name in IN_SECRETS else None)
-        if value and name in ADDRESSES and not re.match(ADDRESSES[name][0], value):
+        if not value or name not in ADDRESSES:
+            return value or None
+        conceal_password(value)
+        if not re.match(ADDRESSES[name][0], value):
             raise InvalidInput("setting_invalid", f"{name} is no such address{_for_example(name)}", field=name)
-        return value or None
+        return value
 
     def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
         value = self.number(name, default, minimum=minimum)

@@ -3,11 +3,12 @@
 import io
 import json
 import logging
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from observe.logs import JsonFormatter, action_of
-from observe.redaction import REDACTED, conceal, redacted
+from observe.redaction import REDACTED, conceal, conceal_credentials, conceal_password, redacted
 
 SECRET = "correct-horse/battery+staple"
 
@@ -55,6 +56,66 @@ def test_what_is_none_stays(text: str) -> None:
 def test_what_was_read_as_a_secret_is_hidden_wherever_it_stands() -> None:
     conceal(b"first-key-of-two\nsecond-key-of-two\n\nab\n")
     assert redacted("<first-key-of-two> and second-key-of-two, not ab") == f"<{REDACTED}> and {REDACTED}, not ab"
+
+
+def test_a_secret_that_is_part_of_another_leaves_nothing_of_it() -> None:
+    conceal("short-one")
+    conceal("short-one-of-a-longer")
+    assert redacted("short-one-of-a-longer, short-one") == f"{REDACTED}, {REDACTED}"
+
+
+ODD = """p@ss/w"o\\rd's é"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ODD,
+        quote(ODD),
+        quote(ODD, safe=""),
+        quote_plus(ODD).lower(),
+        quote(quote(ODD)),
+        json.dumps(ODD),
+        json.dumps(ODD, ensure_ascii=False),
+        repr(ODD),
+        repr(ODD.encode()),
+        repr(json.dumps([repr(ODD)])),
+    ],
+)
+def test_a_secret_is_hidden_in_whatever_spelling(text: str) -> None:
+    conceal(ODD)
+    assert redacted(f"it is {text}!").strip("it s!'\"\\[]b") == REDACTED
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://sluice:known-by-address@db/sluice",
+        "postgresql://sluice@db/sluice?password=known-by-address&sslmode=require",
+        "redis://:known%2Dby%2Daddress@redis:6379/0",
+    ],
+)
+def test_the_password_of_an_address_is_hidden_without_its_address(address: str) -> None:
+    conceal_password(address)
+    assert redacted("no entry for sluice with known-by-address") == f"no entry for sluice with {REDACTED}"
+
+
+def test_what_no_address_is_and_a_name_for_a_password_conceal_nothing() -> None:
+    conceal_password("http://[no-address")
+    conceal_password("postgresql://postgres:postgres@db/postgres")
+    assert redacted("postgres has no-address") == "postgres has no-address"
+
+
+def test_what_libraries_read_by_themselves_is_hidden_too() -> None:
+    conceal_credentials(
+        {
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-team=blue,api-key=of%20a-vendor",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://us:of-an-endpoint@tempo",
+            "AWS_SECRET_ACCESS_KEY": "of-a-bucket",
+        }
+    )
+    said = redacted("blue, of a-vendor, of%20a-vendor, of-an-endpoint, of-a-bucket")
+    assert said == f"blue, {REDACTED}, {REDACTED}, {REDACTED}, {REDACTED}"
 
 
 def test_no_part_of_a_line_tells_it() -> None:

@@ -1,7 +1,10 @@
 """Every process of a platform tells a real receiver what it did: a document is one trace, from POST to vector."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -9,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from observe import tracing
+from observe.sampling import Sampler
 from observe.vocabulary import NAMES, strangers
 from tests.fakes.otlp import ArrivedSpan, Receiver, receiver
 from tests.pipeline.conftest import WORKER_KEY
@@ -268,6 +272,7 @@ async def test_no_secret_is_told_anywhere(watched: tuple[Platform, Receiver], si
         ("/function/membership/auth", {"X-API-Key": planted[2]}, {}),
     ]
     answers = []
+    webhook = await up.call("GET", "/api/webhooks/secret")
     async with aiohttp.ClientSession() as session:
         for path, headers, body in doors:
             async with session.post(address + path, headers=headers, json=body) as answer:
@@ -291,8 +296,54 @@ async def test_no_secret_is_told_anywhere(watched: tuple[Platform, Receiver], si
     kept = [file for file in (up.folder / "secrets").iterdir() if file.name != "basic-auth-user"]
     kept += [up.folder / "api-key"]
     secrets = {line for file in kept for line in file.read_text().split()} | {*planted, WORKER_KEY, EMBEDDING_KEY}
+    secrets.add(webhook["secret"].removeprefix("whsec_"))
     # The address of a page is what it is: it stands where pages are kept, and travels with them.
     holders = {secret: {name for name, text in told.items() if secret in text} for secret in secrets}
     allowed = {planted[0]: {name for name in told if name.startswith(("table ", "broker.db"))} | {"answers"}}
     assert {s: leaks for s in secrets if (leaks := holders[s] - allowed.get(s, set()))} == {}
     assert "api_key=REDACTED" in told["spans"]
+
+
+async def test_of_a_part_of_all_traces_each_is_whole_or_not_there(model: Endpoint, site: Web) -> None:
+    """Every process decides alike; what is not kept is named in the log all the same."""
+    sampled = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"}
+    async with receiver() as takes:
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": takes.url, "OTEL_BSP_SCHEDULE_DELAY": "100", **sampled}
+        async with platform(EMBEDDING_API_BASE_URL=model.url, **settings) as up:
+            documents: list[str] = []
+            requests: set[str] = set()
+            for n in range(8):  # ids are random: until there are some of both kinds
+                jobs = [await up.submit([site.url("/glossary")], f"sampled-{n}-{m}") for m in range(6)]
+                for job_id in jobs:
+                    await up.finish(job_id, 120)
+                    documents += [document["document_id"] for document in await up.documents(job_id)]
+                requests = {line["trace_id"] for line in _logged(up, "gateway") if line["action"] == "job.submitted"}
+                if len(_kept(documents)) == len(_kept(requests)) == 2:
+                    break
+            else:
+                pytest.fail("of 48 requests all were kept, or none")
+            wanted = [document for document in documents if _keeps(document)]
+            for document in wanted:
+                _one_family(await _whole(takes, document))
+            await up.down()
+            logged = _logged(up, "gateway")
+        told = {span.trace_id for span in takes.spans}
+        assert {UUID(document).hex for document in documents} & told == {UUID(document).hex for document in wanted}
+        assert {trace_id for trace_id in requests if _keeps(trace_id)} == requests & told
+        assert requests - told, "one of those that the log alone knows"
+        by_id = {span.span_id for span in takes.spans}
+        assert all(span.parent_id in by_id for span in takes.spans if span.parent_id), "nobody's parent was left out"
+        assert all(re.fullmatch("[0-9a-f]{32}", line["trace_id"]) for line in logged if "request_id" in line)
+
+
+def _kept(ids: Iterable[str]) -> set[bool]:
+    return set(map(_keeps, ids))
+
+
+def _keeps(trace_id: str) -> bool:
+    return Sampler(0.5).keeps(UUID(trace_id).hex)
+
+
+def _logged(up: Platform, process: str) -> list[dict[str, Any]]:
+    lines = (up.folder / "logs" / f"{process}.log").read_text().splitlines()
+    return [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
