@@ -14,14 +14,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from opentelemetry.trace import SpanKind
 from starlette.requests import Request
 from starlette.responses import Response as Answer
 
 from functions.scrape.fetch import Fetcher, Limits
 from functions.scrape.job import tls
+from observe import context
+from observe.context import TraceContext
+from observe.vocabulary import strangers
 from shared.errors import Permanent, StageFailure, Transient
 from shared.outbound.addresses import Guard
 from shared.outbound.network import open_client
+from tests.fakes.telemetry import parent_id, recording
 from tests.local_http import asgi, closed_port, serving
 
 LOOPBACK = Guard((ip_network("127.0.0.0/8"),))
@@ -242,3 +247,28 @@ async def test_any_other_certificate_is_refused(tmp_path: Path, name: str, trust
         with pytest.raises(Permanent) as failed:
             await greeting(url, trusted=certificate if trusts else None)
     assert failed.value.code == "tls_certificate_invalid"
+
+
+async def test_each_request_is_a_span_and_the_site_is_told_nothing_of_it() -> None:
+    async def site(request: Request) -> Answer:
+        heard.append(request.headers.get("traceparent"))
+        path = request.url.path
+        return Answer(b"x" * (200_000 if path == "/large" else 100), 404 if path == "/gone" else 200)
+
+    heard: list[str | None] = []
+    with recording() as recorded, context.entered(TraceContext("a" * 32, "b" * 16)):
+        async with serving(asgi(site)) as address, fetching() as fetcher:
+            for path in ("/robots.txt", "/page?key=a-secret&lang=en", "/gone"):
+                await fetcher.get(address + path)
+            with pytest.raises(Permanent):
+                await fetcher.get(address + "/large")
+        spans = recorded.spans()
+    assert heard == [None] * 4
+    assert [span.name for span in spans] == ["robots.txt", "fetch", "fetch", "fetch"]
+    told = [dict(span.attributes or {}) for span in spans]
+    assert [said["http.response.status_code"] for said in told] == [200, 200, 404, 200]
+    assert [said.get("http.response.body.size") for said in told] == [100, 100, 100, None]
+    assert [said.get("error.type") for said in told] == [None, None, None, "page_too_large"]
+    assert told[1]["url.full"] == f"{address}/page?key=REDACTED&lang=en"
+    assert [strangers(said) for said in told] == [{}] * 4
+    assert {(parent_id(span), span.kind) for span in spans} == {("b" * 16, SpanKind.CLIENT)}

@@ -236,6 +236,7 @@ async def test_the_time_of_a_page_is_told_in_its_own_trace(
         async with serving(asgi(site)) as address:
             documents = await submit(store, [address + "/a", address + "/gone"])
             job_id = str(await store.pool.fetchval("SELECT id FROM jobs"))
+            ready_at = await store.pool.fetchval("SELECT max(not_before) FROM documents")
             sink = Sink()
             with tracing.span("wake-up", kind="consumer") as wake_up:
                 await run(variables(database, tmp_path), sink, parser_path)
@@ -252,6 +253,8 @@ async def test_the_time_of_a_page_is_told_in_its_own_trace(
                 assert strangers(said) == {}
             wait = next(span for span in recorded.named("queue wait") if trace_id(span) == root.trace_id)
             assert parent_id(wait) == root.span_id
+            assert wait.start_time == int(ready_at.timestamp() * 1e9), "since it was handed in"
+            assert wait.start_time <= (wait.end_time or 0) <= (stage.start_time or 0) + 1e9
         gone = stages[address + "/gone"].attributes or {}
         assert (gone["error.type"], gone["failed.stage"]) == ("http_404", "scraping")
         left = {event.subject: event.extensions for event in sink.events}
