@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.failure import CommandFailed
+from observe.redaction import conceal
 from shared.auth.keyed_hash import new_api_key
 
 SECRETS = ("event-signing-key", "caller-hash-key")
@@ -26,6 +27,7 @@ def prepare(data_dir: Path, given: Mapping[str, str] = os.environ) -> None:
         kept(data_dir / "secrets" / name, "")
     path = data_dir / "secrets" / EMBEDDING_KEY
     if key := given.get(EMBEDDING_KEY_VARIABLE):
+        conceal(key)
         _write_private(path, f"{key}\n")
     else:
         kept(path, "")
@@ -48,12 +50,14 @@ def api_key(data_dir: Path) -> tuple[str, bool]:
 
 
 def kept(path: Path, fresh: str) -> str:
-    """What a private file holds; when there is none yet, it is written whole with `fresh`."""
+    """What a private file holds, and no line of a log; when there is none yet, it is written whole with `fresh`."""
     try:
-        return path.read_text().strip()
+        held = path.read_text().strip()
     except FileNotFoundError:
         _write_private(path, f"{fresh}\n")
-        return fresh
+        held = fresh
+    conceal(held)
+    return held
 
 
 def _write_private(path: Path, text: str) -> None:

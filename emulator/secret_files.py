@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from emulator.manifests import DEFAULT_NAMESPACE
+from observe.redaction import conceal
 
 # The gateway's own: on a cluster they are in another namespace than the functions.
 RESERVED = frozenset(("basic-auth-user", "basic-auth-password"))
@@ -31,6 +32,7 @@ class SecretFiles:
 
     def write(self, namespace: str, name: str, value: bytes) -> None:
         """Whole or not at all: a replica that starts meanwhile reads the old or the new value."""
+        conceal(value)
         folder = self.folder(namespace)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(folder / name, value)

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from emulator.secret_files import write_private
+from observe.redaction import conceal
 
 USER, PASSWORD = "basic-auth-user", "basic-auth-password"
 
@@ -20,7 +21,9 @@ class Credentials:
     @classmethod
     def kept_in(cls, folder: Path, *, enabled: bool = True) -> "Credentials":
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return cls(_kept(folder / USER, "admin"), _kept(folder / PASSWORD, secrets.token_hex(20)), enabled=enabled)
+        user, password = _kept(folder / USER, "admin"), _kept(folder / PASSWORD, secrets.token_hex(20))
+        conceal(password)
+        return cls(user, password, enabled=enabled)
 
     def allow(self, authorization: bytes) -> bool:
         if not self._enabled:

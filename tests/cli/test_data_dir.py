@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cli import data_dir
 from cli.environment import platform_environment
+from observe.redaction import REDACTED, redacted
 from shared.embeddings.client import NO_KEY, EndpointSettings
 from shared.settings import Environment
 
@@ -33,11 +34,19 @@ def test_secrets_and_key_are_made_once_and_private(tmp_path: Path) -> None:
 def test_an_endpoint_without_a_key_gets_none_and_a_key_given_once_is_kept(tmp_path: Path) -> None:
     data_dir.prepare(tmp_path, {})
     assert api_key(tmp_path) == NO_KEY
-    data_dir.prepare(tmp_path, {"EMBEDDING_API_KEY": "first"})
+    data_dir.prepare(tmp_path, {"EMBEDDING_API_KEY": "the-first-key"})
     data_dir.prepare(tmp_path, {})
-    assert api_key(tmp_path) == "first"
-    data_dir.prepare(tmp_path, {"EMBEDDING_API_KEY": "second"})
-    assert api_key(tmp_path) == "second"
+    assert api_key(tmp_path) == "the-first-key"
+    data_dir.prepare(tmp_path, {"EMBEDDING_API_KEY": "the-second-key"})
+    assert api_key(tmp_path) == "the-second-key"
+    assert redacted("the-first-key, the-second-key") == f"{REDACTED}, {REDACTED}"
+
+
+def test_no_line_of_the_platform_says_what_it_made(tmp_path: Path) -> None:
+    data_dir.prepare(tmp_path, {})
+    key, _ = data_dir.api_key(tmp_path)
+    made = [key, *((tmp_path / "secrets" / name).read_text().strip() for name in data_dir.SECRETS)]
+    assert [redacted(f"({each})") for each in made] == [f"({REDACTED})"] * 3
 
 
 def test_the_key_is_in_no_function_s_environment() -> None:

@@ -187,6 +187,22 @@ async def test_a_page_that_fails_says_where_and_why(watched: tuple[Platform, Rec
     for span in failed.values():
         assert span.failed
         assert (span.attributes["error.type"], span.attributes["failed.stage"]) == ("http_404", "scraping")
+    await _goes_again(up, takes, document["document_id"], failed["document"])
+
+
+async def _goes_again(up: Platform, takes: Receiver, document_id: str, root: ArrivedSpan) -> None:
+    """In the same trace, below a span of its own."""
+    [job_id] = {str(span.attributes["job.id"]) for span in takes.of(root.trace_id)}
+    await up.call("POST", f"/api/orchestrator/jobs/{job_id}/replay", {})
+    await up.finish(job_id)
+    [replay] = await eventually(lambda: [span for span in takes.of(root.trace_id) if span.name == "replay"], SOON_S)
+    assert (replay.parent_id, replay.failed, replay.attributes["error.type"]) == (root.span_id, True, "http_404")
+    assert replay.began_s > root.ended_s
+    below = {span.name for span in takes.of(root.trace_id) if span.parent_id == replay.span_id}
+    assert {"scrape", "queue wait"} <= below
+    assert len([span for span in takes.of(root.trace_id) if span.name == "document"]) == 1
+    [(asked, _)] = replay.links
+    assert "POST /api/orchestrator/jobs/{job_id}/replay" in {span.name for span in takes.of(asked)}
 
 
 async def test_a_search_is_a_trace_that_reads(watched: tuple[Platform, Receiver], site: Web) -> None:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from emulator.app import Emulator, EmulatorSettings
+from observe.redaction import REDACTED, redacted
 from tests.emulator.conftest import FUNCTION, Platform, command, eventually, write_stack
 from tests.emulator.openfaas.conftest import Open
 from tests.emulator.openfaas.world import Client
@@ -25,6 +26,7 @@ async def test_nobody_gets_in_without_the_generated_credentials(opened: Open, tm
     password = tmp_path / "data" / "secrets" / "basic-auth-password"
     assert password.stat().st_mode & 0o777 == 0o600
     assert len(password.read_text()) >= 32
+    assert redacted(password.read_text()) == REDACTED
 
 
 async def test_authentication_can_be_off(opened: Open) -> None:
@@ -127,11 +129,12 @@ async def test_a_secret_is_a_file_and_a_new_value_comes_with_the_next_deployment
         wanted["envProcess"] = 'sh -c cat${IFS}"$SECRETS_DIR"/key'
     answer = await client.call("POST", "/system/functions", {"service": "fn", "image": "functions/alpine", **wanted})
     assert answer == (400, b'unable to fetch secrets: secrets "key" not found\n')
-    for method, value in (("POST", "first"), ("PUT", "second")):
+    for method, value in (("POST", "first-of-two"), ("PUT", "second-of-two")):
         assert (await client.call(method, "/system/secrets", {"name": "key", "value": value}))[0] == 202
         await client.deploy("fn", **wanted)
         assert (await client.call("GET", "/function/fn"))[1] == value.encode()
     assert await client.json("/system/secrets") == [{"name": "key", "namespace": "openfaas-fn"}]
+    assert redacted("<first-of-two>, <second-of-two>") == f"<{REDACTED}>, <{REDACTED}>", "no line of the log says them"
 
 
 async def test_secrets_stay_in_their_folder(opened: Open, tmp_path: Path) -> None:
