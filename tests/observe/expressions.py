@@ -15,9 +15,9 @@ from tests.prometheus import RULES
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = sorted((ROOT / "observe" / "grafana" / "dashboards").glob("*.json"))
-# Of Prometheus itself, and of the client library.
-STANDARD = {"up", "ALERTS"}
-_METRIC = re.compile(r"\b(?:sluice|gateway_|process_|ALERTS\b|up\b)[a-z0-9_:]*")
+# Of Prometheus itself and of Alertmanager.
+STANDARD = {"up", "ALERTS", "alertmanager_notifications_failed_total"}
+_METRIC = re.compile(r"\b(?:sluice|gateway_|process_|alertmanager_|ALERTS\b|up\b)[a-z0-9_:]*")
 _SERIES = ("_bucket", "_sum", "_count")
 # What a scrape adds to every series, and what a histogram has.
 _ALWAYS = {"job", "instance", "le"}
