@@ -30,7 +30,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a run makes its folder; xdist's workers inherit the name."""
+    """The first process of a run makes its folder; xdist's workers inherit the name.
+
+    A run under nohup, or in the background of a script, ignores signals, and so would all that tests start and signal.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
     if _SESSION not in os.environ:
         config.stash[_owned] = postgres.new_session()
         os.environ[_SESSION] = str(config.stash[_owned])

@@ -37,6 +37,7 @@ def test_every_count_is_that_of_the_recordings() -> None:
 
 def test_what_is_said_to_be_alike_is_replayed_whole() -> None:
     """Every recorded scenario at least with the durable broker, every event with all its Triggers."""
+    shared_data.path("golden/knative")
     filters = test_filters.golden()
     assert set(filters["matches"]) == set(filters["events"])
     durable = [case for case in test_scenarios.cases() if case.values[1] == "durable"]

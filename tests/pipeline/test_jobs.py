@@ -21,7 +21,7 @@ async def test_called_off_in_the_middle(calm: Platform, site: Web) -> None:
     async def some_indexed() -> bool:
         return bool((await calm.job(job_id))["counts"]["indexed"] >= 10)
 
-    await eventually_async(some_indexed, 30)
+    await eventually_async(some_indexed, 60)
     await calm.call("POST", f"/api/orchestrator/jobs/{job_id}/cancel")
     job = await calm.finish(job_id, 5)
     await site.dam.open()

@@ -127,7 +127,7 @@ async def _until_held(dam: Dam) -> None:
     async def held() -> bool:
         return dam.held > 0
 
-    await eventually_async(held, 30)
+    await eventually_async(held, 60)
 
 
 async def _until_scraped(platform: Platform, job_id: str, enough: int) -> None:

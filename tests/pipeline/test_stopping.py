@@ -20,7 +20,7 @@ async def test_stopped_while_everything_is_busy(how: str, model: Endpoint, site:
         async def busy() -> bool:
             return site.dam.held > 0 and (await stopped.job(job_id))["counts"]["indexed"] > 0
 
-        await eventually_async(busy, 30)
+        await eventually_async(busy, 60)
         await stopped.down(signal.SIGINT if how == "Ctrl-C" else None)
         assert not stopped.left_behind()
         await site.dam.open()
