@@ -1,6 +1,6 @@
 """ConfigMaps: what connects the processes on Knative, and what a tier decides."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rendering import pods
 from rendering.classes import Tier
@@ -9,6 +9,7 @@ from rendering.located import Json
 
 COMPONENT = "settings"
 QUERY_URL = "EMBEDDING_QUERY_API_BASE_URL"
+OBJECTS = ("OBJECT_STORE_URL",)
 # Where spans and profiles go, the same for every function; empty is off.
 TELEMETRY = ("OTEL_EXPORTER_OTLP_ENDPOINT", "PYROSCOPE_SERVER_ADDRESS")
 
@@ -23,7 +24,7 @@ def connections(description: Description) -> dict[str, str]:
         "FUNCTION_URL_TEMPLATE": f"http://{{name}}.{here}",
         "MEMBERSHIP_URL": f"http://membership.{here}",
         "EMBEDDING_API_BASE_URL": f"http://inference.{here}/v1",
-        "OBJECT_STORE_URL": "s3://sluice",
+        **_of_stack(description, OBJECTS),
         "AWS_REGION": "eu-west-1",
         **telemetry(description),
         **slots(description),
@@ -31,9 +32,14 @@ def connections(description: Description) -> dict[str, str]:
 
 
 def telemetry(description: Description) -> dict[str, str]:
-    """As stack.yml has it: one variable of whoever renders turns it on everywhere."""
+    """One variable of whoever renders turns it on everywhere."""
+    return _of_stack(description, TELEMETRY)
+
+
+def _of_stack(description: Description, names: Iterable[str]) -> dict[str, str]:
+    """As stack.yml has it, and so as the environment of whoever renders does."""
     stack = {name: text for each in description.functions for name, text in each.environment.items()}
-    return {name: stack.get(name, "") for name in TELEMETRY}
+    return {name: stack.get(name, "") for name in names}
 
 
 def slots(description: Description) -> dict[str, str]:

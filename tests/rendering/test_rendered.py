@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cli.main import main
-from rendering import description, tree
+from rendering import description, knative, tree
 from tests.rendering.world import ROOT, copied
 
 
@@ -60,6 +60,13 @@ def test_the_command_writes_checks_and_removes(tmp_path: Path, capsys: pytest.Ca
 def test_each_form_is_printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", *words]) == 0
     assert all(isinstance(each, dict) for each in yaml.safe_load_all(capsys.readouterr().out))
+
+
+def test_the_object_store_is_the_one_that_the_environment_names() -> None:
+    """On Knative as on OpenFaaS: without it, an operator edits what is rendered."""
+    found = description.read(ROOT, {"OBJECT_STORE_URL": "s3://mine/pages"})
+    [settings] = knative.base(found)["settings.yaml"]
+    assert settings["data"]["OBJECT_STORE_URL"] == "s3://mine/pages"
 
 
 def test_the_images_are_those_that_the_environment_names() -> None:
