@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from observe.vocabulary import NAMES
 from tests.observe.expressions import (
     ROOT,
     Expression,
@@ -20,6 +21,7 @@ from tests.observe.expressions import (
     unknown,
     unknown_labels,
 )
+from tests.observe.test_alloy import component, whole
 
 GRAFANA = ROOT / "observe" / "grafana"
 ASKED = {"platform", "job", "functions", "queues", "crawl", "embedding", "search", "edge"}
@@ -172,6 +174,35 @@ def test_data_sources_lead_from_one_to_the_next() -> None:
 
 def _variables(name: str) -> set[str]:
     return {each["name"] for each in dashboards().get(name, {"templating": {"list": []}})["templating"]["list"]}
+
+
+def questions_to_loki() -> Iterator[str]:
+    """Of dashboards, of the link from a span, and of what the runbooks say to ask."""
+    yield from (target["expr"] for _, target in targets("loki"))
+    yield SOURCES["tempo"]["jsonData"]["tracesToLogsV2"]["query"]
+    for page in ("operate.md", "observe.md"):
+        yield from re.findall(r"`(\{service_name=[^`]*)`", (ROOT / "docs" / page).read_text())
+
+
+def test_loki_is_asked_by_labels_and_metadata_that_lines_have() -> None:
+    stages = [stage for name in ("apps", "edge") for stage in component(f"loki.process.{name}", whole()).blocks]
+    labels, metadata = (
+        {name for stage in stages if stage.name == kind for name in stage.attributes["values"]}
+        for kind in ("stage.labels", "stage.structured_metadata")
+    )
+    asked = list(questions_to_loki())
+    assert len(asked) >= 5
+    for question in asked:
+        selector, _, rest = question.partition("}")
+        assert set(re.findall(r'(\w+)(?:=~|=|!=)"', selector)) <= labels | {"service_name", "instance"}, question
+        assert set(re.findall(r'(\w+)(?:=~|=|!=)"', rest)) <= metadata, question
+
+
+def test_tempo_is_asked_by_attributes_that_spans_may_have() -> None:
+    asked = [target["query"] for _, target in targets("tempo")]
+    found = {name for question in asked for name in re.findall(r"span\.([\w.]+)", question)}
+    assert found >= {"job.id"}
+    assert found <= NAMES
 
 
 def test_a_log_line_leads_to_its_job() -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.local_http import asgi, closed_port, serving
 from tests.nginx import edge
 from tests.observe.edge_metrics import exposition
 from tests.observe.expressions import Expression, alerts, of_dashboards, of_rules, recorded, variables
+from tests.observe.stages import Entry, processed
 from tests.observe.test_alloy import component, whole
 from tests.pipeline.platform import Platform, eventually_async, platform
 from tests.pipeline.world import Web, endpoint, web
@@ -160,6 +162,25 @@ async def test_everything_that_runs_is_scraped(observed: Observed) -> None:
     up = {each["metric"]["job"] for each in await observed.prometheus.query("up == 1")}
     assert up >= running | {"emulator"}
     assert {each["metric"]["job"] for each in await observed.prometheus.query("up == 0")} == set()
+
+
+async def test_a_jobs_lines_reach_loki_with_what_they_are_found_by(observed: Observed) -> None:
+    """As Alloy sends them from a laptop: few labels, and the job, the trace and the event as metadata of each line."""
+    entries = [each for file in (observed.platform.folder / "logs").glob("*.log") for each in _as_sent(file)]
+    assert {label for entry in entries for label in entry.labels} == {"instance", "service_name", "level", "stage"}
+    services = {entry.labels["service_name"] for entry in entries}
+    assert services >= {"gateway", "orchestrator", "emulator", "postgres"}
+    [job_id] = [e.metadata["job_id"] for e in entries if e.metadata.get("action") == "job.submitted"][:1]
+    of_job = [entry.metadata for entry in entries if entry.metadata.get("job_id") == job_id]
+    ends = {"document_indexed", "document_failed", "job_completed_with_errors"}
+    assert {each["action"] for each in of_job} >= {"job.submitted", "try_failed"} | ends
+    assert {each["code"] for each in of_job if each["action"] == "try_failed"} >= {"http_404", "robots_disallowed"}
+    assert all(re.fullmatch("[0-9a-f]{32}", each["trace_id"]) for each in of_job)
+
+
+def _as_sent(file: Path) -> list[Entry]:
+    stages = [component(f"loki.process.{name}", whole("laptop")) for name in ("lines", "apps")]
+    return [processed(Entry(line, {"filename": str(file)}), *stages) for line in file.read_text().splitlines()]
 
 
 async def test_a_curve_leads_to_a_trace(observed: Observed) -> None:
