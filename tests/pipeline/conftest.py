@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest_asyncio
 
+from tests.fakes.otlp import Receiver, receiver
 from tests.pipeline.books import Index, index_of
 from tests.pipeline.platform import Platform, platform
 from tests.pipeline.world import Endpoint, Web, endpoint, web
@@ -38,14 +39,17 @@ async def calm(model: Endpoint) -> AsyncIterator[Platform]:
 
 @dataclass(frozen=True)
 class Troubled:
-    """A warm platform on which anything may die, and the index that an undisturbed run gave."""
+    """A warm platform on which anything may die, who takes its spans, and the index that an undisturbed run gave."""
 
     platform: Platform
+    takes: Receiver
     reference: Index
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def troubled(model: Endpoint) -> AsyncIterator[Troubled]:
-    async with platform(EMBEDDING_API_BASE_URL=model.url, LEASE_SECONDS="4") as made, web() as site:
-        await made.run(site.urls, "reference")
-        yield Troubled(made, await index_of(made, "reference"))
+    async with receiver() as takes, web() as site:
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": takes.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        async with platform(EMBEDDING_API_BASE_URL=model.url, LEASE_SECONDS="4", **settings) as made:
+            await made.run(site.urls, "reference")
+            yield Troubled(made, takes, await index_of(made, "reference"))

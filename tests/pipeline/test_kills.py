@@ -1,14 +1,17 @@
 """Any one process is killed in the middle of a run: every document is indexed, no chunk is lost or doubled."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psutil
 import pytest
 from _pytest.mark.structures import ParameterSet
 
+from observe import tracing
+from tests.fakes.otlp import ArrivedSpan
 from tests.pipeline.books import check, index_of
 from tests.pipeline.conftest import Troubled
 from tests.pipeline.platform import Platform, eventually, eventually_async
@@ -77,9 +80,12 @@ async def test_killed_with_pages_in_hand(victim: str, troubled: Troubled, site: 
     site.dam.close(free=10)
     job_id, corpus = await _begin(troubled.platform, site)
     await _until_held(site.dam)
+    killed_s = time.time()
     await kill(troubled.platform, BUSY_SCRAPING[victim])
     await site.dam.open()
     await _all_is_well(troubled, job_id, corpus)
+    if victim in ("scrape horse", "scrape-worker"):
+        await _waits_are_told(troubled, job_id, killed_s)
 
 
 @pytest.mark.parametrize("victim", each_of(BUSY_EMBEDDING))
@@ -128,6 +134,28 @@ async def _until_held(dam: Dam) -> None:
         return dam.held > 0
 
     await eventually_async(held, 60)
+
+
+async def _waits_are_told(troubled: Troubled, job_id: str, killed_s: float) -> None:
+    """Of each document that was in hand: from its claim until somebody noticed, in its own trace; and its one root."""
+    lost = await troubled.platform.rows(
+        "SELECT document_id, failed_at FROM failures WHERE job_id = $1 AND code = 'lease_expired'", UUID(job_id)
+    )
+    assert lost, "a lease ran out"
+
+    def told(name: str) -> list[ArrivedSpan]:
+        return [span for span in troubled.takes.spans if (span.name, span.attributes.get("job.id")) == (name, job_id)]
+
+    documents = len(await troubled.platform.documents(job_id))
+    await eventually(lambda: len(told("lease wait")) == len(lost) and len(told("document")) == documents, 30)
+    waits = told("lease wait")
+    noticed = sorted(row["failed_at"].timestamp() for row in lost)
+    assert sorted(span.ended_s for span in waits) == pytest.approx(noticed, abs=0.001)
+    for span in waits:
+        assert span.parent_id == tracing.document(UUID(span.trace_id)).span_id
+        assert (span.failed, span.attributes["error.type"]) == (True, "lease_expired")
+    assert any(span.began_s <= killed_s <= span.ended_s for span in waits)
+    assert len({span.trace_id for span in told("document")}) == documents
 
 
 async def _until_scraped(platform: Platform, job_id: str, enough: int) -> None:
