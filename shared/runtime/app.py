@@ -106,9 +106,7 @@ class FunctionApp(Generic[R]):
                 body = await self._read(kind, request, receive)
                 return await self._traced(kind, replace(request, body=body), scope, arrived_s)
         except SluiceError as error:
-            self._metrics.failed(error.code)
-            logger.info("request refused", extra={"code": error.code, "request_id": request.request_id})
-            return error_response(error, "broker" if kind == "event" else "public")
+            return self._refused(kind, error, request)
         except asyncio.CancelledError:
             # Only the end of a drain cancels requests, and then this answer is all that is left to do.
             stopping = Interrupted("function_stopping", "the function was stopped before it was done", retry_after_s=1)
@@ -119,6 +117,11 @@ class FunctionApp(Generic[R]):
             self._metrics.failed("internal_error")
             logger.exception("request failed", extra={"code": "internal_error", "request_id": request.request_id})
             return internal_error()
+
+    def _refused(self, kind: Kind, error: SluiceError, request: HttpRequest) -> HttpResponse:
+        self._metrics.failed(error.code)
+        logger.info("request refused", extra={"code": error.code, "request_id": request.request_id})
+        return error_response(error, "broker" if kind == "event" else "public")
 
     async def _read(self, kind: Kind, request: HttpRequest, receive: asgi.Receive) -> bytes:
         limits = self._function.limits
@@ -140,13 +143,17 @@ class FunctionApp(Generic[R]):
         with span:
             span.started_ns = int(arrived_s * 1e9)
             opened = partial(self._opened, arrived_s, span)
-            if kind == "event":
-                answered = self._events.answer(request, event, payload, await opened())
-                response = await profiling.attributed(answered)
-            elif kind == "route":
-                response = await self._function.routes[request.method, request.path](request, await opened())
-            else:
-                response = await profiling.attributed(self._invoke(request, opened, span))
+            try:
+                if kind == "event":
+                    answered = self._events.answer(request, event, payload, await opened())
+                    response = await profiling.attributed(answered)
+                elif kind == "route":
+                    response = await self._function.routes[request.method, request.path](request, await opened())
+                else:
+                    response = await profiling.attributed(self._invoke(request, opened, span))
+            except SluiceError as error:
+                response = self._refused(kind, error, request)
+                spans.refused(span, error.code, response.status)
             span.set("http.response.status_code", response.status)
         return response
 

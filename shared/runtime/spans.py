@@ -15,6 +15,7 @@ from shared.runtime.http import HttpRequest
 
 # A request that came so soon after the function was ready had been waiting for it.
 WAITED_S: Final = 2.0
+_OUR_FAULT: Final = 500
 
 
 def heard(headers: Mapping[str, str]) -> TraceContext | None:
@@ -52,6 +53,14 @@ def of_call(function: Function[Any], request: HttpRequest, *, route: bool) -> Sp
     about: Attributes = {} if function.stage is None else {"job.stage": function.stage}
     name = f"{request.method} {request.path}" if route else function.name
     return tracing.span(name, attributes, kind="server", parent=heard(request.headers), about=about)
+
+
+def refused(span: Span, code: str, status: int) -> None:
+    """What a caller did wrong is no error of ours; an event that is refused was sent by one of us."""
+    if span.kind == "server" and status < _OUR_FAULT:
+        span.set("error.type", code)
+    else:
+        span.failed(code)
 
 
 class ColdStart:
