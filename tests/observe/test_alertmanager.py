@@ -86,7 +86,7 @@ def at_once(folder: Path, receivers: dict[str, str]) -> dict[str, Any]:
         FILE.read_text().replace("/etc/alertmanager/to/", f"{folder}/").replace("/etc/alertmanager", str(FILE.parent))
     )
     configuration: dict[str, Any] = yaml.safe_load(text)
-    configuration["route"] |= {"group_wait": "2s", "group_interval": "1s"}
+    configuration["route"] |= {"group_wait": "1s", "group_interval": "1s"}
     return configuration
 
 

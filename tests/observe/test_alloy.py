@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from tests.local_http import asgi, serving, until
 from tests.nginx import edge
-from tests.observe.alloy import FOLDER, Block, Call, Reference, problems, read, values
+from tests.observe.alloy import FOLDER, Block, Call, Reference, read, values
+from tests.observe.alloy_components import problems
 from tests.observe.edge_metrics import exposition
 
 PIPELINE = sorted(FOLDER.glob("*.alloy"))
