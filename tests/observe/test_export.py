@@ -51,6 +51,7 @@ def test_a_receiver_that_hangs_holds_nobody_up() -> None:
     def hang(_: Sequence[Span]) -> bool:
         return hanging.wait(ENOUGH_S)
 
+    since = Since()
     exporter = Exporter(lambda: hang, Limits(queue=20, batch=10, delay_s=0.001))
     try:
         began = time.monotonic()
@@ -62,6 +63,7 @@ def test_a_receiver_that_hangs_holds_nobody_up() -> None:
         assert counts.exported == 0
         assert counts.waiting <= 20
         assert counts.dropped >= 1000 - 20 - 10
+        assert since("sluice_telemetry_dropped_total", signal="traces", reason="queue_full") == counts.dropped
     finally:
         hanging.set()
 
