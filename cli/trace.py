@@ -99,6 +99,8 @@ def _end(found: OneTrace) -> str:
     if root is None:
         return "not ended yet, or its end has not arrived" if found.trace.url else f"took {_whole(found.spans)}"
     failed = _failure(found)
+    if root.attributes.get("error.type") == "cancelled":
+        return f"cancelled after {duration(root.end_ns - root.start_ns)}"
     lasted = f"failed after {duration(root.end_ns - root.start_ns)}: {failed}" if failed else f"took {_whole([root])}"
     return f"{lasted}, when it was replayed" if root.name == "replay" else lasted
 

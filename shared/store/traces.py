@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Of so many documents that end in one statement it is told: half of what an exporter holds, so that a job of thousands
 # which is called off pushes nobody else's spans out.
 _MOST: Final = 1000
+_CALLED_OFF: Final = "cancelled"
 
 
 def most() -> int:
@@ -32,7 +33,7 @@ def ended(row: "asyncpg.Record", move: Move, now: datetime) -> None:
 def called_off(rows: "Sequence[asyncpg.Record]", now: datetime) -> None:
     """Many at once, linked to who wanted it."""
     for row in rows:
-        _record(row, now, error="cancelled", also=context.current())
+        _record(row, now, error=_CALLED_OFF, also=context.current())
 
 
 def gave_way(rows: "Sequence[asyncpg.Record]", now: datetime) -> None:
@@ -72,6 +73,8 @@ def _record(
     attributes: dict[Name, Value] = {**_about(row), "corpus.name": row["corpus"]}
     if failed_stage:
         attributes["failed.stage"] = failed_stage
+    if error == _CALLED_OFF:  # which is nobody's fault, and no reason to keep the trace
+        attributes["error.type"], error = error, ""
     replayed_at = row["replayed_at"]
     asked = context.parse(row["traceparent"] if replayed_at is None else row["replay_traceparent"])
     tracing.record(
@@ -92,5 +95,5 @@ def _about(row: "asyncpg.Record") -> Attributes:
 
 def _error(move: Move) -> str:
     if move.state is State.CANCELLED:
-        return "cancelled"
+        return _CALLED_OFF
     return move.failure.code if move.failure is not None and move.state is State.FAILED else ""

@@ -161,6 +161,12 @@ async def test_a_failed_page_says_so_first(sluice: Cli, folder: Path) -> None:
     assert "failed after 10.00 s: http_404; 9 spans" in (await sluice("trace", URL)).out
 
 
+async def test_a_page_that_was_called_off_says_so(sluice: Cli, folder: Path) -> None:
+    root, *rest = document()
+    keep(folder, replace(root, attributes={**ABOUT, "error.type": "cancelled"}), *rest)
+    assert "cancelled after 10.00 s; 9 spans" in (await sluice("trace", URL)).out
+
+
 async def test_what_became_of_a_page_is_told_by_its_last_replay(sluice: Cli, folder: Path) -> None:
     root, *rest = document()
     failed = replace(root, failed=True, attributes={**ABOUT, "error.type": "http_503"})

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import StatusCode
 
 from observe import context, tracing
 from observe.vocabulary import strangers
@@ -76,7 +77,8 @@ async def test_each_document_of_a_job_that_is_called_off_has_its_root(world: Wor
         assert (attributes["job.id"], attributes["corpus.name"]) == (str(job), "books")
         called_off = url != failed.url
         assert error(root) == ("cancelled" if called_off else "went_wrong")
-        assert links(root) == [post, cancel.context.span_id] if called_off else [post]
+        assert links(root) == ([post, cancel.context.span_id] if called_off else [post])
+        assert root.status.status_code is (StatusCode.UNSET if called_off else StatusCode.ERROR)
         assert times(root) == (began.timestamp(), began.timestamp() + (30 if called_off else 0))
     assert {UUID(trace_id(root)) for root in roots.values()} == {row.id for row in await world.documents(job)}
 
