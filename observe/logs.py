@@ -10,6 +10,7 @@ from types import TracebackType
 
 from observe import context
 from observe.redaction import redacted
+from observe.unseen import escaped
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +31,12 @@ FIELDS = (
     "detail",
 )
 
-# What JSON may hold as it is, and a terminal or a reader of lines takes for more than a letter: C1 controls, marks of
-# direction, other ends of lines, and halves of letters, which no stream can be given.
-_UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-
 # Where a message gets its values, and what libraries put in before we see it.
 _VARIES = re.compile(r"%(?:\(\w+\))?[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]|\S*(?:\d|://|@)\S*")
 _NOT_A_WORD = re.compile(r"[^a-z]+")
 _LONGEST_ACTION = 80
+# A name stands at the beginning, and the search for what differs takes as long as a word's length squared.
+_READ_FOR_ACTION = 500
 
 
 class JsonFormatter(logging.Formatter):
@@ -60,13 +59,12 @@ class JsonFormatter(logging.Formatter):
         line |= {name: _told(value) for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["stack"] = redacted(self.formatException(record.exc_info))
-        text = json.dumps(line, ensure_ascii=False)
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        return escaped(json.dumps(line, ensure_ascii=False))
 
 
 def action_of(message: object) -> str:
     """The name of an event: its message without what differs from one time to the next."""
-    return _NOT_A_WORD.sub("_", _VARIES.sub("", str(message)).lower()).strip("_")[:_LONGEST_ACTION]
+    return _NOT_A_WORD.sub("_", _VARIES.sub("", str(message)[:_READ_FOR_ACTION]).lower()).strip("_")[:_LONGEST_ACTION]
 
 
 def _told(value: object) -> object:

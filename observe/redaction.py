@@ -16,9 +16,15 @@ _CREDENTIALS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _ADDRESSES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "PYROSCOPE_SERVER_ADDRESS")
 _HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
+# The name of a URL's parameter that holds a secret, and the sign before it: `accessToken` is one, `monkey` is none.
+TELLING_PARAMETER: Final = (
+    r"(?i:[?&;#](?:[^=&#;?\s]*(?:[_.-]|(?-i:[a-z0-9](?=[A-Z]))))?(?:api[_-]?key|access[_-]?token|key|token|secret|"
+    r"password|passwd|pwd|pass|signature|sig|auth|credential|jwt)s?=)"
+)
+# None looks twice at the same text: whatever a stranger made up is searched in a time that grows as its length does.
 _LOOKS = (
-    # The user and password of an address.
-    re.compile(r"(?<=://)[^\s\"'<>@]*:[^\s\"'<>@]*(?=@)"),
+    # The user and password of an address, which may hold an @; or what has none, as a whole.
+    re.compile(r"://(?:([^\s\"'<>@:]*:[^\s\"'<>@]*(?:@[^\s\"'<>@/?#]*)*)(?=@)|[^\s\"'<>@]*)"),
     # Our own API keys, and the keys of webhooks and of OpenAI's clients.
     re.compile(r"\b(?:slk_|whsec_|sk-)[A-Za-z0-9+/=_-]{6,}"),
     # Headers and settings, however they are written.
@@ -27,10 +33,7 @@ _LOOKS = (
         r"password|passwd|pwd|cookie)s?[\"']?(?:\s*[:=]\s*|\"?,\s*b?\"?)[\"']?(?:bearer\s+|basic\s+)?([^\s\"',;&}\]]+)"
     ),
     # Parameters of a URL.
-    re.compile(
-        r"(?i)[?&;](?:[^=&#;\s]*[_.-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig|auth|credential)s?="
-        r"([^&#;\s\"']+)"
-    ),
+    re.compile(TELLING_PARAMETER + r"([^&#;\s\"']+)"),
 )
 
 
@@ -94,5 +97,7 @@ def _hidden(found: "re.Match[str]") -> str:
         return REDACTED
     start, end = found.span(1)
     whole = found[0]
+    if found[1] is None:
+        return whole
     offset = found.start()
     return whole[: start - offset] + REDACTED + whole[end - offset :]

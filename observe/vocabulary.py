@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
+from observe.redaction import TELLING_PARAMETER
+
 Value: TypeAlias = "str | int | float | bool"
 
 # What the source documents fixed: a dashboard, a query and a log line say the same by the same word.
@@ -73,16 +75,15 @@ VALUES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-_SECRET_PARAMETERS: Final = re.compile(
-    r"(?i)([?&;](?:[^=&#;]*[_.-])?(?:api[_-]?key|key|token|secret|password|passwd|pwd|signature|sig|auth|credential)s?=)[^&#;]*"
-)
-_USER_INFO: Final = re.compile(r"(?<=://)[^/?#@]*@")
+_TELLING: Final = re.compile(f"({TELLING_PARAMETER})[^&#;]*")
+# Up to the last @: a password may hold one.
+_USER_INFO: Final = re.compile(r"(?<=://)[^/?#]*@")
 MAX_URL_CHARS: Final = 2048
 
 
 def clean(url: str) -> str:
     """An address as it may be told: without user and password, and without the values of what is called a secret."""
-    return _SECRET_PARAMETERS.sub(r"\1REDACTED", _USER_INFO.sub("", url))[:MAX_URL_CHARS]
+    return _TELLING.sub(r"\1REDACTED", _USER_INFO.sub("", url))[:MAX_URL_CHARS]
 
 
 def strangers(attributes: Mapping[str, object]) -> dict[str, object]:

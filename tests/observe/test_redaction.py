@@ -3,12 +3,14 @@
 import io
 import json
 import logging
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from observe.logs import JsonFormatter, action_of
 from observe.redaction import REDACTED, conceal, conceal_credentials, conceal_password, redacted
+from observe.vocabulary import clean
 
 SECRET = "correct-horse/battery+staple"
 
@@ -29,6 +31,8 @@ SECRET = "correct-horse/battery+staple"
         f"password={SECRET}",
         f"GET https://example.org/?page=2&api_key={SECRET}&lang=en",
         f"https://bucket.example.org/o?X-Amz-Signature={SECRET}",
+        f"https://example.org/?sessionToken={SECRET}",
+        f"https://example.org/#page=2&id_token={SECRET}",
         f"key slk_{SECRET.replace('/', '').replace('+', '')} refused",
         f"whsec_{SECRET}",
     ],
@@ -51,6 +55,19 @@ def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
 )
 def test_what_is_none_stays(text: str) -> None:
     assert redacted(text) == text
+
+
+def test_a_password_with_a_sign_of_addresses_is_hidden_whole() -> None:
+    assert redacted("https://user:p@ss@example.org/x and a@b") == f"https://{REDACTED}@example.org/x and a@b"
+
+
+@pytest.mark.parametrize("text", ["://" * 600, "?" * 15_000, "a" * 20_000, "http://" + ":" * 20_000])
+def test_what_a_stranger_made_up_keeps_nobody_busy(text: str) -> None:
+    began_s = time.thread_time()
+    assert redacted(text) == text
+    action_of(text)
+    clean(text)
+    assert time.thread_time() - began_s < 2, "it takes milliseconds, and took many seconds"
 
 
 def test_what_was_read_as_a_secret_is_hidden_wherever_it_stands() -> None:

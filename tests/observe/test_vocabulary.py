@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from observe.vocabulary import NAMES, OWN, RESOURCE, VALUES, strangers
+from observe.vocabulary import NAMES, OWN, RESOURCE, VALUES, clean, strangers
 from tests import shared_data
 
 
@@ -28,3 +28,18 @@ def test_other_names_are_strangers(name: str) -> None:
 def test_other_values_are_strangers_where_the_list_is_closed(name: str) -> None:
     assert name in NAMES
     assert strangers({name: "else"}) == {name: "else"}
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://user:password@e.example/", "https://e.example/"),
+        ("https://user:p@ss@e.example/x@y", "https://e.example/x@y"),
+        ("https://e.example/?page=2&api_key=abc&lang=en", "https://e.example/?page=2&api_key=REDACTED&lang=en"),
+        ("https://e.example/?accessToken=abc", "https://e.example/?accessToken=REDACTED"),
+        ("https://e.example/#id_token=abc&x=1", "https://e.example/#id_token=REDACTED&x=1"),
+        ("https://e.example/?monkey=1&passage=2&bypass=3", "https://e.example/?monkey=1&passage=2&bypass=3"),
+    ],
+)
+def test_an_address_is_told_without_its_secrets(url: str, told: str) -> None:
+    assert clean(url) == told
