@@ -152,7 +152,7 @@ def _span(raw: "trace_pb2.Span", about: Mapping[str, Any]) -> Span | None:
         span_id=raw.span_id.hex(),
         parent_id=raw.parent_span_id.hex() if _is_id(raw.parent_span_id, 8) else None,
         name=raw.name[:LONGEST_NAME],
-        kind=_KINDS[raw.kind] if raw.kind < len(_KINDS) else _KINDS[0],
+        kind=_KINDS[raw.kind] if 0 <= raw.kind < len(_KINDS) else _KINDS[0],
         service=str(about.get("service.name", "unknown"))[:LONGEST_NAME],
         start_ns=raw.start_time_unix_nano,
         end_ns=min(max(raw.start_time_unix_nano, raw.end_time_unix_nano), _LATEST_NS),

@@ -69,6 +69,14 @@ def test_what_is_no_request_is_told_in_a_sentence_that_repeats_nothing(encoding:
         decode_traces(body, encoding)
 
 
+@pytest.mark.parametrize("kind", [-100, -1, 6, 2**31 - 1])
+def test_a_kind_that_nobody_knows_is_none(kind: int) -> None:
+    message = request([span("fetch")])
+    message.resource_spans[0].scope_spans[0].spans[0].kind = kind
+    [kept] = decode_traces(message.SerializeToString(), "protobuf").spans
+    assert kept.kind == "unspecified"
+
+
 def test_an_empty_request_is_a_request() -> None:
     assert decode_traces(b"", "protobuf").spans == decode_traces(b"{}", "json").spans == ()
 
