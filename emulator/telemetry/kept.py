@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from emulator.telemetry.bounds import TRACES_FILE
 from observe.received import Link, Span
+from shared.errors import Conflict
 
 _SPANS: Final = """
 SELECT trace_id, span_id, parent_id, name, kind, service, instance, start_ns, end_ns, failed, message, attributes, links
@@ -30,9 +31,13 @@ class KeptTrace:
 
 
 class KeptTraces:
-    """What a store holds, while it is written or after: `with KeptTraces.of(data_dir) as kept`."""
+    """What a store holds, while it is written or after: `with KeptTraces.of(data_dir) as kept`.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    All that is read inside is of one moment. A file that cannot be read ends it with `Conflict`.
+    """
+
+    def __init__(self, path: Path, database: sqlite3.Connection) -> None:
+        self._path = path
         self._database = database
 
     @classmethod
@@ -41,15 +46,21 @@ class KeptTraces:
         path = data_dir / TRACES_FILE
         if not path.exists():
             return None
-        database = sqlite3.connect(path, timeout=5)
-        database.execute("PRAGMA query_only = ON")
-        return cls(database)
+        try:
+            database = sqlite3.connect(path, timeout=5)
+            database.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise _unreadable(path, error) from error
+        return cls(path, database)
 
     def __enter__(self) -> Self:
+        self._database.execute("BEGIN")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         self._database.close()
+        if isinstance(error, sqlite3.Error):
+            raise _unreadable(self._path, error) from error
 
     def find(self, trace_id: str) -> KeptTrace | None:
         row = self._database.execute(f"{_KEPT} WHERE trace_id = ?", (trace_id,)).fetchone()
@@ -86,6 +97,11 @@ class KeptTraces:
         """When the oldest trace that is kept began."""
         row = self._database.execute("SELECT min(first_ns) FROM traces").fetchone()
         return None if row[0] is None else int(row[0])
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> Conflict:
+    advice = "`sluice up --observe` puts a damaged file aside"
+    return Conflict("traces_unusable", f"{path} cannot be read: {error}; {advice}")
 
 
 def _span(row: Sequence[object]) -> Span:

@@ -82,7 +82,7 @@ class SpanStore:
             for span in wanted:
                 fresh[span.trace_id] += self._put(span)
             self._database.executemany(_NOTE, _notes(wanted, fresh, now_s))
-        if now_s - self._trimmed_s >= TRIM_EVERY_S:
+        if abs(now_s - self._trimmed_s) >= TRIM_EVERY_S:  # a clock may be set back
             self._trimmed_s = now_s
             self.trim(now_s)
         return len(spans) - len(wanted)

@@ -8,6 +8,7 @@ from emulator.telemetry.bounds import TRACES_FILE, Bounds
 from emulator.telemetry.kept import KeptTrace, KeptTraces
 from emulator.telemetry.store import SpanStore
 from observe.received import Link, Span
+from shared.errors import Conflict
 from tests.emulator.telemetry.made import BEGAN_NS, SECOND_NS, TRACE, span
 
 OTHER = "f" * 32
@@ -102,6 +103,36 @@ def test_the_file_stays_within_its_bound_and_the_newest_are_kept(tmp_path: Path)
     store.close()
     assert (tmp_path / TRACES_FILE).stat().st_size < 1_500_000
     assert len(kept(tmp_path, newest)) == 50
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_from_going(tmp_path: Path) -> None:
+    store = open_store(tmp_path, age_s=100)
+    store.add([span("old", trace=OTHER)], 1_000_000.0)
+    store.add([span("before")], 1000.0)
+    store.add([span("after", trace="e" * 32)], 1200.0)
+    store.close()
+    assert kept(tmp_path) == []
+    assert kept(tmp_path, "e" * 32) != []
+
+
+def test_what_is_read_together_is_of_one_moment(tmp_path: Path) -> None:
+    store = open_store(tmp_path, age_s=100)
+    store.add([span("fetch")], 1.0)
+    traces = KeptTraces.of(tmp_path)
+    assert traces is not None
+    with traces:
+        assert traces.find(TRACE) is not None
+        store.trim(1000.0)
+        assert traces.spans(TRACE) == [span("fetch")]
+    store.close()
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no database" * 100])
+def test_who_looks_into_a_file_that_is_none_is_told_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / TRACES_FILE).write_bytes(content)
+    with pytest.raises(Conflict, match=r"cannot be read: .*; `sluice up --observe` puts a damaged file aside"):
+        kept(tmp_path)
 
 
 def test_one_trace_cannot_push_out_all_others(tmp_path: Path) -> None:
