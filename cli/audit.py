@@ -1,13 +1,12 @@
 """`sluice audit`: who did what."""
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 
 from cli import target
 from cli.api import Api, Body
-from cli.text import clean
+from cli.text import clean, json_line
 
 POLL_S = 1.0
 FILTERS = {
@@ -31,7 +30,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(args: argparse.Namespace) -> int:
     for entry in entries(target.find(args).api(), args):
-        print(json.dumps(entry, ensure_ascii=False) if args.json else line(entry), flush=True)
+        print(json_line(entry) if args.json else line(entry), flush=True)
     return 0
 
 
@@ -49,6 +48,6 @@ def entries(api: Api, args: argparse.Namespace) -> Iterator[Body]:
 
 
 def line(entry: Body) -> str:
-    detail = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in entry["detail"].items())
+    detail = " ".join(f"{name}={json_line(value)}" for name, value in entry["detail"].items())
     parts = (entry["at"][:19], entry["caller_id"][:12], f"{entry['action']:<14}", entry["subject"] or "-", detail)
     return clean("  ".join(parts).rstrip())

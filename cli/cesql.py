@@ -1,11 +1,11 @@
 """`sluice cesql`: what a CESQL expression is worth for an event."""
 
 import argparse
-import json
 import sys
 
 from cli import event_file
 from cli.failure import CommandFailed
+from cli.text import json_line
 from emulator.cesql import evaluate, parse
 
 
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     if parsed.expression is None:
         raise CommandFailed(f"not a CESQL expression: {parsed.error}", exit_code=2)
     outcome = evaluate(parsed.expression, event_file.read_attributes(args.event))
-    print(json.dumps(outcome.value, ensure_ascii=False))
+    print(json_line(outcome.value))
     if outcome.error is not None:
         print(f"sluice: {outcome.error}: {outcome.message}", file=sys.stderr)
         return 1

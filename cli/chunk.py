@@ -1,14 +1,13 @@
 """`sluice chunk`: the chunks of a text, by hand."""
 
 import argparse
-import json
 import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 from cli.failure import CommandFailed
-from cli.text import clean, plural, shorten
+from cli.text import clean, json_line, plural, shorten
 from functions.chunk.handler import describe
 from functions.chunk.main import read_sizes
 from functions.chunk.spans import Sizes, Span
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     chunker = Chunker.open(tokenizer_file(env))
     spans = chunker.chunk(text, sizes)
     if args.json:
-        print(json.dumps(describe(text, spans, chunker.name(sizes)), ensure_ascii=False))
+        print(json_line(describe(text, spans, chunker.name(sizes))))
     else:
         _show(text, spans)
     return 0

@@ -7,7 +7,7 @@ import re
 from cli import target
 from cli.api import JOBS, Api, Body
 from cli.failure import CommandFailed
-from cli.text import clean, plural
+from cli.text import clean, json_line, plural
 
 COSTS = "/api/costs"
 _JOB = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -68,7 +68,7 @@ def _job(api: Api, job_id: str, *, top: int, as_json: bool) -> int:
         found["documents"] += page["documents"]
         after = page["next"]
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json_line(found))
         return 0
     documents = sorted(found["documents"], key=lambda one: one["cost"]["cpu_seconds"], reverse=True)
     print(f"{'':<{_NAME}}  {HEAD}")
@@ -83,7 +83,7 @@ def _job(api: Api, job_id: str, *, top: int, as_json: bool) -> int:
 def _url(api: Api, url: str, *, as_json: bool) -> int:
     found = api.get(f"{COSTS}/documents", {"url": url, "limit": 500})
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json_line(found))
         return 0
     if not found["documents"]:
         raise CommandFailed(f"you never handed in {clean(found['url'])}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.failure import CommandFailed
+from cli.text import json_line
 from functions.scrape.alone import scraper_alone
 from functions.scrape.body import MAX_BYTES, too_large
 from functions.scrape.core import Form
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def _show(text: Text, *, as_json: bool) -> None:
     if as_json:
         about = {"title": text.title, "author": text.author, "date": text.date, "language": text.language}
-        print(json.dumps({"text": text.text, **about}, ensure_ascii=False))
+        print(json_line({"text": text.text, **about}))
     else:
         print(text.text)
 
@@ -142,5 +143,5 @@ def _request(line: bytes) -> dict[str, Any]:
 
 
 def _write(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_line(answer) + "\n")
     sys.stdout.flush()

@@ -9,6 +9,7 @@ from typing import Any
 
 from cli import event_file
 from cli.failure import CommandFailed
+from cli.text import json_line
 from emulator.broker.explain import Verdict, explain
 from emulator.broker.filters import DIALECTS
 from emulator.cesql.values import to_text
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     verdict = explain(asked.attributes, asked.filters, event)
     if args.json:
         refused = {} if asked.refused is None else {"refused": asked.refused}
-        print(json.dumps({"match": verdict.match, "reason": verdict.reason, **refused}, ensure_ascii=False))
+        print(json_line({"match": verdict.match, "reason": verdict.reason, **refused}))
     else:
         _print(verdict, asked)
     return 0

@@ -1,13 +1,12 @@
 """`sluice grants`: who else may use a corpus, and whose corpora are open to you."""
 
 import argparse
-import json
 from urllib.parse import quote
 
 from cli import target
 from cli.api import Api, Body
 from cli.failure import CommandFailed
-from cli.text import clean
+from cli.text import clean, json_line
 
 CORPORA, RECEIVED = "/api/corpora", "/api/corpus-grants"
 _TAKES = {"list": "at most a corpus", "give": "a corpus and a caller id", "revoke": "a corpus and a caller id"}
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandFailed("--write is for give", exit_code=2)
     answer = _ask(target.find(args).api(), args)
     if args.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(json_line(answer))
     elif "grants" not in answer:
         print(f"{answer['caller_id']} {_may(answer, args.action)} {clean(args.corpus)}")
     elif not answer["grants"]:

@@ -10,7 +10,7 @@ from cli import target
 from cli.api import JOBS, Api, Body
 from cli.failure import CommandFailed
 from cli.progress import Watcher, watcher
-from cli.text import plural, seconds
+from cli.text import json_line, plural, seconds
 
 PATIENCE_S = 120.0
 FINAL_JOB = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
@@ -92,7 +92,7 @@ def _wait(api: Api, accepted: Body, args: argparse.Namespace) -> int:
         return 130
     documents = list(list_documents(api, job_id))
     if args.json:
-        print(json.dumps(result(job, documents), ensure_ascii=False))
+        print(json_line(result(job, documents)))
     else:
         _say_result(job, args)
     return 0 if all(document["status"] in GOOD for document in documents) else SOME_FAILED

@@ -8,7 +8,7 @@ from cli.api import JOBS, Api, Body
 from cli.failure import CommandFailed
 from cli.ingest import list_documents, result
 from cli.progress import page_line, summary
-from cli.text import plural, seconds
+from cli.text import json_line, plural, seconds
 
 STAGES = ("scrape", "chunk", "embed")
 
@@ -54,7 +54,7 @@ def _show(api: Api, job_id: str, *, as_json: bool) -> int:
     job = api.get(f"{JOBS}/{job_id}")
     documents = list_documents(api, job_id)
     if as_json:
-        print(json.dumps(result(job, documents), ensure_ascii=False))
+        print(json_line(result(job, documents)))
         return 0
     print(f"job {job['job_id']}: {job['status']}, corpus {job['corpus']}, {seconds(job['seconds'])}")
     print(summary(job))

@@ -1,12 +1,11 @@
 """`sluice keys`: makes, lists, ends and replaces API keys. It takes a key with the scope `admin`."""
 
 import argparse
-import json
 
 from cli import target
 from cli.api import Api, Body
 from cli.failure import CommandFailed
-from cli.text import clean
+from cli.text import clean, json_line
 
 KEYS = "/function/membership/keys"
 
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandFailed(f"`sluice keys {args.action}` takes {wanted} after it", exit_code=2)
     answer = _ask(target.find(args).api(), args)
     if args.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(json_line(answer))
     elif "keys" in answer:
         for key in answer["keys"]:
             print(line(key))

@@ -1,11 +1,11 @@
 """`sluice kpa`: what the Knative Pod Autoscaler would decide for a load, tick by tick."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from cli.failure import CommandFailed
+from cli.text import json_line
 from emulator.kpa import simulate, traces
 from shared.errors import InvalidInput
 
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     except InvalidInput as error:
         raise CommandFailed(f"{args.file}: {error.message}", exit_code=2) from error
     played = [given | {"ticks": [tick.as_json() for tick in simulate.ticks(trace)]} for given, trace in found]
-    print(json.dumps(played, ensure_ascii=False))
+    print(json_line(played))
     return 0
 
 

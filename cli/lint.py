@@ -1,12 +1,11 @@
 """`sluice lint`: what a real cluster would do to these manifests."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
 from cli import sources
-from cli.text import clean, plural
+from cli.text import clean, json_line, plural
 from emulator.lint.findings import Finding
 from emulator.lint.rules import lint
 
@@ -25,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     stack, manifests = sources.find(args)
     findings = lint(stack, manifests, args.edition)
     if args.json:
-        print(json.dumps([finding.as_json() for finding in findings], ensure_ascii=False))
+        print(json_line([finding.as_json() for finding in findings]))
     else:
         _print(findings)
     return 1 if any(finding.severity == "error" for finding in findings) else 0

@@ -1,12 +1,11 @@
 """`sluice search`: the passages nearest to a question."""
 
 import argparse
-import json
 import textwrap
 
 from cli import target
 from cli.api import Body
-from cli.text import clean
+from cli.text import clean, json_line
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     body = {"query": " ".join(args.query), "corpus": args.corpus, "k": args.k}
     found = target.find(args).api().post("/api/embedding/search", body)["results"]
     if args.json:
-        print(json.dumps({"results": [result(one) for one in found]}, ensure_ascii=False))
+        print(json_line({"results": [result(one) for one in found]}))
     elif not found:
         print(f"nothing found in corpus {args.corpus}")
     for rank, one in enumerate(() if args.json else found, 1):

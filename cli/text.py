@@ -1,11 +1,19 @@
 """Text from elsewhere, made fit for a terminal."""
 
+import json
 import unicodedata
+
+from observe.unseen import escaped
 
 
 def clean(text: str) -> str:
     """One line, without control characters: a page's title must not drive the terminal."""
     return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text).split())
+
+
+def json_line(value: object) -> str:
+    """On one line; what a reader of JSON gets back whole says nothing to a terminal."""
+    return escaped(json.dumps(value, ensure_ascii=False))
 
 
 def shorten(text: str, width: int) -> str:

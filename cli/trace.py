@@ -1,7 +1,6 @@
 """`sluice trace`: where the time of a page or a job went, as a waterfall in the terminal."""
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from cli import target
 from cli.colours import painted
 from cli.failure import CommandFailed
 from cli.kept import Found, OneJob, OneTrace, absence, asked, circumstances, find
-from cli.text import clean, plural, shorten
+from cli.text import clean, json_line, plural, shorten
 from cli.waterfall import Line, Paper, drawn, duration, spent
 from emulator.telemetry.kept import KeptTraces
 from emulator.telemetry.waterfall import rows, shares
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         assert case is not None
         raise CommandFailed(absence(case))
     if args.json:
-        print(json.dumps(_as_json(found), ensure_ascii=False))
+        print(json_line(_as_json(found)))
         return 0
     paper = Paper.of(shutil.get_terminal_size((IN_A_PIPE, 24)).columns, sys.stdout.encoding)
     for line in _told(found, paper, args):

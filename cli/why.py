@@ -1,7 +1,6 @@
 """`sluice why`: one paragraph on where a page is, what it waits for, and what comes next."""
 
 import argparse
-import json
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from cli.kept import DOCUMENTS, MOST_OF_A_URL, Asked, asked
 from cli.nearby import nearby, workers
 from cli.numbers import Labels, numbers
 from cli.status import fetch, said_by
-from cli.text import clean, plural, shorten
+from cli.text import clean, json_line, plural, shorten
 
 NARROWEST, WIDEST = 30, 110
 
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     status = said_by(aim.port)
     said = nearby(document, status, _told_by(aim.port, workers(document, status)))
     if args.json:
-        print(json.dumps({**document, "nearby": said, "others": others}, ensure_ascii=False))
+        print(json_line({**document, "nearby": said, "others": others}))
         return 0
     width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns))
     print(shorten(clean(document["url"]), 1000))
