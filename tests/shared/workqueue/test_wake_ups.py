@@ -30,7 +30,7 @@ def times(span: ReadableSpan) -> list[float]:
 
 
 def sent() -> dict[str, str]:
-    with context.entered(ASKED, {"job.id": "a-job"}), wake_ups.sending("scrape"):
+    with context.entered(ASKED, {"job.id": "a-job", "job.url": "https://e.example/"}), wake_ups.sending("scrape"):
         return dict(wake_ups.carried())
 
 
@@ -50,6 +50,7 @@ def test_sending_and_running_are_parent_and_child_with_the_wait_between(recorded
     for span in (running, wait, recorded.one("work")):
         said = dict(span.attributes or {})
         assert (said["queue.name"], said["job.id"], strangers(said)) == ("scrape", "a-job", {})
+        assert said["job.url"] == "https://e.example/"
 
 
 def test_a_worker_that_started_after_it_was_sent_has_its_start_told(recorded: Recorded) -> None:
