@@ -8,8 +8,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 REDACTED: Final = "REDACTED"
 _SHORTEST: Final = 6
 _KNOWN: Final[set[str]] = set()
-# The longest first: a secret may be a part of another.
-_SPELT: Final[list["re.Pattern[str]"]] = []
+# Those that are spelt the same everywhere, and a pattern for each of the others. The longest first: a secret may be a
+# part of another.
+_PLAIN: Final[list[str]] = []
+_ODD: Final[list["re.Pattern[str]"]] = []
+_SAME_EVERYWHERE: Final = re.compile("[A-Za-z0-9_-]+")
 # Parameters of Postgres's addresses that are none of anybody's business.
 _PASSWORDS: Final = frozenset({"password", "sslpassword"})
 _CREDENTIALS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -44,7 +47,9 @@ def conceal(secret: str | bytes) -> None:
     if not lines <= _KNOWN:
         _KNOWN.update(lines)
         longest_first = sorted(_KNOWN, key=len, reverse=True)
-        _SPELT[:] = [re.compile("".join(map(_spellings, line))) for line in longest_first]
+        _PLAIN[:] = [line for line in longest_first if _SAME_EVERYWHERE.fullmatch(line)]
+        odd = [line for line in longest_first if not _SAME_EVERYWHERE.fullmatch(line)]
+        _ODD[:] = [re.compile("".join(map(_spellings, line))) for line in odd]
 
 
 def conceal_password(address: str) -> None:
@@ -74,7 +79,7 @@ def conceal_credentials(variables: Mapping[str, str]) -> None:
 
 def _spellings(character: str) -> str:
     """Those of addresses, JSON and Python, also where one is quoted within another: as a pattern."""
-    if character.isascii() and (character.isalnum() or character in "-_"):
+    if _SAME_EVERYWHERE.fullmatch(character):
         return character
     as_bytes = character.encode(errors="replace")
     in_address = "%(?:25)*".join(["", *(f"{byte:02x}" for byte in as_bytes)])
@@ -85,8 +90,11 @@ def _spellings(character: str) -> str:
 
 
 def redacted(text: str) -> str:
-    for spelt in _SPELT:
-        text = spelt.sub(REDACTED, text)
+    for odd in _ODD:
+        text = odd.sub(REDACTED, text)
+    for plain in _PLAIN:
+        if plain in text:
+            text = text.replace(plain, REDACTED)
     for looks in _LOOKS:
         text = looks.sub(_hidden, text)
     return text
