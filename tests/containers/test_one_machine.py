@@ -130,7 +130,7 @@ def test_who_dies_in_the_middle_of_a_job_costs_no_page(platform: Platform) -> No
     ]
     job = platform.client.post("/api/orchestrator/jobs", {"corpus": "killed", "urls": urls})
     for victim in VICTIMS:
-        platform.project.ask(victim, "python", "-c", KILL)
+        platform.project.kill(victim)
     ended = platform.client.ended(job["job_id"])
     assert ended["status"] == "completed", ended
     restarted = platform.project.containers()
@@ -156,11 +156,4 @@ RESTORE = """
 dropdb -U sluice sluice
 createdb -U sluice sluice
 pg_restore -U sluice --no-owner --exit-on-error -d sluice /tmp/sluice.dump
-"""
-# The process that the container runs, below the init that reaps for it.
-KILL = """
-import os, signal
-for entry in filter(str.isdigit, os.listdir("/proc")):
-    if entry != str(os.getpid()) and open(f"/proc/{entry}/stat").read().rsplit(")", 1)[1].split()[1] == "1":
-        os.kill(int(entry), signal.SIGKILL)
 """
