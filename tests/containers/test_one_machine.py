@@ -133,9 +133,13 @@ def test_who_dies_in_the_middle_of_a_job_costs_no_page(platform: Platform) -> No
         platform.project.kill(victim)
     ended = platform.client.ended(job["job_id"])
     assert ended["status"] == "completed", ended
-    restarted = platform.project.containers()
-    assert [restarted[victim]["RestartCount"] for victim in VICTIMS] == [1, 1, 1]
+    world.until(lambda: restarts(platform) == [1, 1, 1], 60, lambda: str(restarts(platform)))
     world.until(lambda: platform.project.unwell() == {}, 120, lambda: str(platform.project.unwell()))
+
+
+def restarts(platform: Platform) -> list[int]:
+    containers = platform.project.containers()
+    return [containers[victim]["RestartCount"] for victim in VICTIMS]
 
 
 def test_a_backup_is_restored_as_the_runbook_says(platform: Platform) -> None:
