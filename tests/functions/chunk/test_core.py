@@ -1,5 +1,6 @@
 """Every chunk is an exact slice, none is over the limit, together they cover the text: whatever the text."""
 
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -183,8 +184,21 @@ def test_white_space_of_any_length_between_words_costs_no_chunk(chunker: Chunker
 @pytest.mark.parametrize(
     "pattern", [".", ". ", '."', "\n", "日", "한", "[SEP]", "\u0301", "a\u200b", "x\n", "。", "😀"]
 )
-def test_a_monotonous_text_takes_no_longer_than_another(chunker: Chunker, pattern: str) -> None:
+def test_a_monotonous_text_takes_time_by_its_length_and_no_more(chunker: Chunker, pattern: str) -> None:
+    """Four times the length takes four times as long; what looks back over the text would take sixteen times."""
     check(chunker, pattern * 30_000, Sizes(250, 50))
+    short_s, long_s = (_seconds(chunker, pattern * count) for count in (10_000, 40_000))
+    assert long_s < 9 * short_s
+
+
+def _seconds(chunker: Chunker, text: str) -> float:
+    """Of processor time, the best of three."""
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        chunker.chunk(text, Sizes(250, 50))
+        taken.append(time.process_time() - began)
+    return min(taken)
 
 
 @pytest.mark.parametrize(
