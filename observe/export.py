@@ -1,6 +1,7 @@
 """Spans on their way out: through a queue with a bound, by a thread of its own. Nobody ever waits for it."""
 
 import logging
+import re
 import threading
 import time
 from collections import deque
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 Send: TypeAlias = Callable[[Sequence[Span]], bool]
 
 SAY_EVERY_S = 60.0
+# Milliseconds up to eleven days: nothing can wait for ever longer.
+_WHOLE: Final = re.compile("0*[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Limits:
 
         def whole(name: str, default: int) -> int:
             value = variables.get(name, "").strip()
-            return int(value) if value.isdecimal() and int(value) else default
+            return int(value) if _WHOLE.fullmatch(value) else default
 
         queue = whole("OTEL_BSP_MAX_QUEUE_SIZE", cls.queue)
         delay_ms = whole("OTEL_BSP_SCHEDULE_DELAY", int(cls.delay_s * 1000))

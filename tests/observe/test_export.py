@@ -105,6 +105,7 @@ def test_who_has_nothing_to_say_starts_no_thread() -> None:
         ({"OTEL_BSP_SCHEDULE_DELAY": "250", "OTEL_BSP_MAX_QUEUE_SIZE": "100"}, Limits(100, 100, 0.25)),
         ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "7"}, Limits(2048, 7, 5.0)),
         ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "none", "OTEL_BSP_MAX_QUEUE_SIZE": "0"}, Limits(2048, 512, 5.0)),
+        ({"OTEL_BSP_SCHEDULE_DELAY": "9" * 17, "OTEL_BSP_MAX_QUEUE_SIZE": "9" * 5000}, Limits(2048, 512, 5.0)),
     ],
 )
 def test_the_standard_limits_are_read(variables: dict[str, str], limits: Limits) -> None:
