@@ -97,6 +97,8 @@ def _unpacked(body: bytes) -> bytes:
         raise Refused(413, f"a body is at most {MAX_UNPACKED_BYTES} bytes unpacked: send fewer spans at once")
     if not unpacker.eof:
         raise Refused(400, "the body says that it is gzip, and ends too early")
+    if unpacker.unused_data:
+        raise Refused(400, "the body says that it is gzip, and goes on after its end")
     return unpacked
 
 

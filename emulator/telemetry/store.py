@@ -17,6 +17,8 @@ from observe.received import Span
 from shared.errors import Conflict
 
 TRIM_EVERY_S: Final = 5.0
+# Those that a full trace still takes: its root ends last, and says what became of all the others.
+ROOTS: Final = 10
 _PRAGMAS: Final = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -112,8 +114,9 @@ class SpanStore:
         held = {trace_id: self._spans_of(trace_id) for trace_id in {span.trace_id for span in spans}}
         wanted = []
         for span in spans:
-            held[span.trace_id] += 1
-            if held[span.trace_id] <= self._bounds.spans_a_trace:
+            room = self._bounds.spans_a_trace + (ROOTS if span.parent_id is None else 0)
+            if held[span.trace_id] < room:
+                held[span.trace_id] += 1
                 wanted.append(span)
         return wanted
 

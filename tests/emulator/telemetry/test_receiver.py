@@ -102,12 +102,13 @@ async def test_spans_are_taken_in_every_form_of_the_specification(observing: Pla
         (b"{", {"content_type": JSON}, 400, "not JSON"),
         (b"no gzip", {"Content_Encoding": "gzip"}, 400, "is gzip, and is not"),
         (gzip.compress(protobuf(span("a")))[:-9], {"Content_Encoding": "gzip"}, 400, "ends too early"),
+        (gzip.compress(protobuf(span("a"))) * 2, {"Content_Encoding": "gzip"}, 400, "goes on after its end"),
         (b"x", {"Content_Encoding": "br"}, 415, "packed with gzip"),
         (b"x", {"content_type": "text/plain"}, 415, "application/x-protobuf or application/json"),
         (bytes(MAX_BODY_BYTES + 1), {}, 413, f"at most {MAX_BODY_BYTES} bytes"),
         (gzip.compress(bytes(MAX_UNPACKED_BYTES * 4)), {"Content_Encoding": "gzip"}, 413, "bytes unpacked"),
     ],
-    ids=["protobuf", "json", "not gzip", "half gzip", "brotli", "text", "long", "bomb"],
+    ids=["protobuf", "json", "not gzip", "half gzip", "two of gzip", "brotli", "text", "long", "bomb"],
 )
 async def test_what_cannot_be_taken_is_refused_in_a_sentence(
     observing: Platform, body: bytes, how: dict[str, Any], status: int, sentence: str
@@ -198,7 +199,7 @@ async def test_who_sends_more_than_can_be_written_is_told_to_wait(tmp_path: Path
 async def test_a_trace_that_is_full_keeps_what_it_has(tmp_path: Path) -> None:
     registry = Registry()
     async with Intake(tmp_path / TRACES_FILE, Bounds(spans_a_trace=3), SpanCounts(registry)) as intake:
-        assert intake.take([span(f"{n}") for n in range(5)])
+        assert intake.take([span(f"{n}", parent="top") for n in range(5)])
         await intake.written()
     assert counted(registry) == {**NONE, "kept": 3, "trace_full": 2}
 

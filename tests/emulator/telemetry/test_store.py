@@ -137,10 +137,20 @@ def test_who_looks_into_a_file_that_is_none_is_told_so(tmp_path: Path, content: 
 
 def test_one_trace_cannot_push_out_all_others(tmp_path: Path) -> None:
     store = open_store(tmp_path, spans_a_trace=10)
-    assert store.add([span(f"{n:03}", n) for n in range(8)], 1.0) == 0
-    assert store.add([span(f"{n:03}", n) for n in range(8, 20)], 2.0) == 10
+    assert store.add([span(f"{n:03}", n, parent="top") for n in range(8)], 1.0) == 0
+    assert store.add([span(f"{n:03}", n, parent="top") for n in range(8, 20)], 2.0) == 10
     store.close()
     assert len(kept(tmp_path)) == 10
+
+
+def test_the_root_of_a_full_trace_is_kept_and_so_are_not_any_number_of_them(tmp_path: Path) -> None:
+    store = open_store(tmp_path, spans_a_trace=10)
+    many = [span(f"{n:03}", n, parent="document") for n in range(30)]
+    assert store.add([*many, span("document", for_s=40)], 1.0) == 20
+    assert store.add([span(f"root {n:03}") for n in range(30)], 2.0) == 21
+    store.close()
+    assert "document" in [each.name for each in kept(tmp_path)]
+    assert len(kept(tmp_path)) == 20
 
 
 def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
