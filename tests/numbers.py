@@ -1,5 +1,6 @@
 """Reads what `/metrics` says, with the parsers of Prometheus's own client."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -59,10 +60,16 @@ class Since:
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
+        self._began_s = time.perf_counter()
         self._before = self._now()
 
     def __call__(self, name: str, **labels: str) -> float:
         return self._now()(name, **labels) - self._before(name, **labels)
+
+    def in_seconds(self, name: str, *, at_once: int = 1, **labels: str) -> bool:
+        """Whether a histogram holds times, and no more than can have passed since: another unit is a thousand off."""
+        passed_s = (time.perf_counter() - self._began_s) * at_once
+        return 0 < self(f"{name}_sum", **labels) <= passed_s
 
     def _now(self) -> Numbers:
         return scraped(self._url) if self._url else here()

@@ -32,7 +32,9 @@ STATUS: dict[str, Any] = {
     "functions": [
         function("search", invocations=30, cold_starts=[{"ready_ms": 250}]),
         function("gateway", invocations=14, in_flight=2, queued=1),
-        function("scrape-worker", replicas=[], ready=0, queue={"waiting": 3, "running": 0}, reason="exit status 1"),
+        function(
+            "scrape-worker", replicas=[], ready=0, queue={"waiting": 3, "running": 0}, reason="exit status\x1b[2J 1"
+        ),
     ],
     "faults": [],
     "services": {"postgres": {"ready": True}},
@@ -109,13 +111,15 @@ def test_what_waits_is_told_by_stage() -> None:
 def test_trouble_is_told_first() -> None:
     found = seen(faults=[{}], services={"redis": {"ready": False}})
     assert found.trouble == [
-        "scrape-worker: exit status 1",
+        "scrape-worker: exit status\x1b[2J 1",
         "the circuit breaker before embedding is open",
         "1 dead letter",
         "1 fault armed",
         "redis is not ready",
     ]
-    assert [line.mood for line in lines(found, 100, 40, "")][1:6] == ["failed"] * 5
+    drawn = lines(found, 100, 40, "")
+    assert [line.mood for line in drawn][1:6] == ["failed"] * 5
+    assert drawn[1].text == "  ! scrape-worker: exit status [2J 1", "it does not drive the terminal"
 
 
 def test_it_is_drawn_as_a_table() -> None:

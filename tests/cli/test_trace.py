@@ -196,6 +196,19 @@ async def test_a_job_shows_its_request_and_its_slowest_pages(sluice: Cli, folder
     assert (said["kind"], said["pages"], len(said["slowest"])) == ("job", 5, 5)
 
 
+@pytest.mark.parametrize("wanted", [(TRACE,), (JOB,), (TRACE, "--json"), (JOB, "--json")], ids=" ".join)
+async def test_nothing_that_is_kept_drives_the_terminal(sluice: Cli, folder: Path, wanted: tuple[str, ...]) -> None:
+    hostile = "\x1b[2J\x9b2J\u202e\n\x07"
+    root, *rest = document(url=f"https://e.example/{hostile}")
+    error = {"error.type": f"http_503{hostile}"}
+    failed = replace(root, failed=True, service=hostile, message=hostile, attributes={**root.attributes, **error})
+    keep(folder, failed, *(replace(one, name=f"{one.name}{hostile}") for one in rest), *REQUEST_SPANS)
+    found = await sluice("trace", *wanted)
+    assert found.code == 0, found.err
+    assert "http_503" in found.out
+    assert all(line.isprintable() for line in found.out.split("\n"))
+
+
 async def test_json_has_every_span_with_its_place(sluice: Cli, folder: Path) -> None:
     keep(folder, *document(), *REQUEST_SPANS)
     said = (await sluice("trace", URL, "--json")).json()

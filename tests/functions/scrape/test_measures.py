@@ -50,6 +50,7 @@ async def test_each_request_counts_by_the_class_of_its_answer() -> None:
     counted = {outcome: since(FETCHES, request_mode="async", outcome=outcome) for outcome in ("2xx", "3xx", "4xx")}
     assert counted == {"2xx": 2, "3xx": 1, "4xx": 2}
     assert since("sluice_fetch_seconds_count", request_mode="async") == 5
+    assert since.in_seconds("sluice_fetch_seconds", request_mode="async")
     assert since("sluice_fetched_bytes_total", request_mode="async") == 2 * len(PAGE)
 
 
@@ -91,3 +92,4 @@ async def test_a_page_at_somebody_s_request_is_a_synchronous_one() -> None:
     assert since(FETCHES, request_mode="sync", outcome="3xx") == 1
     assert since(FETCHES, request_mode="sync", outcome="2xx") == 2
     assert since("sluice_extraction_seconds_count", outcome="ok") == 1
+    assert since.in_seconds("sluice_extraction_seconds", outcome="ok")

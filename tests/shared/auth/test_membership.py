@@ -105,6 +105,7 @@ async def test_a_refused_key_is_not_asked_again_for_five_seconds(world: World) -
     assert [since(LOOKUPS, outcome=outcome) for outcome in ("miss", "negative", "hit")] == [2, 2, 1]
     assert [since(ASKED, outcome=outcome) for outcome in ("refused", "accepted", "failed")] == [1, 1, 0]
     assert since("sluice_membership_request_seconds_count") == 2
+    assert since.in_seconds("sluice_membership_request_seconds")
 
 
 @pytest.mark.parametrize("key", ["", "short", "with space in it", "line\r\nbreak-inside", "x" * 257, "slk_ünïcödé"])

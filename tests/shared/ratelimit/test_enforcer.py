@@ -239,11 +239,12 @@ async def test_limits_are_back_as_soon_as_redis_is(tmp_path: Path) -> None:
     server.start()
     try:
         redis = Redis.from_url(server.url, decode_responses=True)
-        enforcer = SlidingWindowEnforcer(redis, MembershipTierStrategy({"standard": 1}), open_s=0.0)
+        enforcer = SlidingWindowEnforcer(redis, MembershipTierStrategy({"standard": 2}), open_s=0.0)
         since = Since()
         await allowed(enforcer)
+        await allowed(enforcer)
         await refused(enforcer)
-        assert since("sluice_rate_limit_decisions_total", decision="allowed") == 1
+        assert since("sluice_rate_limit_decisions_total", decision="allowed") == 2
         assert since("sluice_rate_limit_decisions_total", decision="limited") == 1
         server.kill()
         assert await enforcer.check(ALICE) is None
@@ -252,6 +253,7 @@ async def test_limits_are_back_as_soon_as_redis_is(tmp_path: Path) -> None:
             while await enforcer.check(ALICE) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert here()("sluice_breaker_open", breaker="limiter") == 0
+        await allowed(enforcer)
         await refused(enforcer)
         await enforcer.close()
     finally:

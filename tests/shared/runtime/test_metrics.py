@@ -41,6 +41,7 @@ def test_the_time_of_a_request_is_in_its_histogram(echo: Running) -> None:
     more = Since(echo.url)
     httpx.post(echo.url, json={"sleep_s": 0.3}, headers=GOOD, trust_env=False)
     assert more("sluice_function_request_seconds_sum", kind="invoke") >= 0.3
+    assert more.in_seconds("sluice_function_request_seconds", kind="invoke")
     assert more("sluice_function_request_seconds_bucket", kind="invoke", le="0.25") == 0
     assert more("sluice_function_request_seconds_bucket", kind="invoke", le="+Inf") == 1
 

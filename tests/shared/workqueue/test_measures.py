@@ -36,6 +36,7 @@ async def work(claim: Document) -> StageReport | None:
             raise Interrupted("worker_stopped", "stopped")
         case "waits":
             return None
+    await asyncio.sleep(0.05)
     names = {"job_id": claim.job_id, "document_id": claim.document_id, "token": claim.token}
     return DocumentEmbedded(**names, chunks=1, tokens=1, model="m", dimension=3)
 
@@ -82,6 +83,8 @@ async def test_each_document_counts_by_how_its_work_ended_and_each_failure_by_it
 
     outcomes = ("passed", "permanent", "transient", "interrupted", "postponed")
     assert [seconds(outcome) for outcome in outcomes] == [1, 2, 2, 1, 1]
+    assert since("sluice_stage_seconds_sum", stage="scrape", outcome="passed") >= 0.05
+    assert since.in_seconds("sluice_stage_seconds", at_once=7, stage="scrape")
     assert failures("permanent", "http_4xx") == 2, "a status is the site's own choice: only its class is a label"
     assert failures("transient", "fetch_timeout") == failures("transient", "internal_error") == 1
     assert failures("interrupted", "worker_stopped") == 1
