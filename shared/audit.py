@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
@@ -76,7 +77,8 @@ class Audit:
         self._rows.append(row)
         self._wanted.set()
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write(), name="audit")
+            # It writes for everybody from now on: whose deed was the first is not who its statements are for.
+            self._writer = asyncio.create_task(self._write(), name="audit", context=Context())
 
     async def close(self) -> None:
         if self._writer is not None:

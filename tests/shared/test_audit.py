@@ -1,5 +1,6 @@
 """What is remembered of who did what."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,11 +8,14 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import pytest
 
+from observe import tracing
+from observe.context import TraceContext
 from shared.audit import Action, Audit, clean
 from shared.auth.context import CallerContext
 from shared.store.audit import AuditFilter, list_audit
 from shared.store.housekeeping import trim
 from shared.store.store import Store
+from tests.fakes.telemetry import recording
 
 ALICE = CallerContext("alice", request_id="req-1")
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,6 +38,22 @@ async def test_a_deed_is_in_the_log_at_once_and_soon_in_the_table(
     [entry] = await list_audit(store, AuditFilter(), 10)
     assert (entry.at, entry.caller_id, entry.request_id, entry.subject) == (AT, "alice", "req-1", "job-1")
     assert entry.detail == {"route": "/x"}
+
+
+async def test_what_is_written_belongs_to_no_request(database: str) -> None:
+    """Not to the first one either: the writer that it has started writes for all that come after."""
+    with recording() as recorded:
+        async with await Store.open(database) as store:
+            audit = Audit(store)
+            with tracing.span("POST /jobs", parent=TraceContext("a" * 32, "b" * 16)):
+                audit.emit("job.submitted", ALICE)
+            for count in (1, 2):
+                async with asyncio.timeout(10):
+                    while len(await written(store)) < count:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                audit.emit("job.cancelled", ALICE)
+            await audit.close()
+        assert [span.name for span in recorded.spans()] == ["POST /jobs"]
 
 
 @pytest.mark.parametrize(
