@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,17 @@ from pathlib import Path
 from demo.pages import ROBOTS, Page, own_site, recorded_site
 
 
+class Site(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A platform that is stopped leaves in the middle of a request: that is nobody's mistake."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 @contextmanager
 def serve(pages: Mapping[str, Page], port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """Runs the site in a thread and gives its base URL."""
-    server = ThreadingHTTPServer((host, port), _handler({**pages, "/robots.txt": Page(ROBOTS.encode(), "text/plain")}))
+    server = Site((host, port), _handler({**pages, "/robots.txt": Page(ROBOTS.encode(), "text/plain")}))
     thread = threading.Thread(target=server.serve_forever, name="demo-site", daemon=True)
     thread.start()
     try:
