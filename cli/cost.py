@@ -6,6 +6,7 @@ import re
 
 from cli import target
 from cli.api import JOBS, Api, Body
+from cli.counts import between
 from cli.failure import CommandFailed
 from cli.text import clean, json_line, plural
 
@@ -26,7 +27,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--since", metavar="TIME", help="from this hour on: 2026-01-31 or 2026-01-31T12:00:00Z")
     parser.add_argument("--before", metavar="TIME", help="until this hour")
     parser.add_argument("--all", action="store_true", help="of all callers; it takes a key with the scope admin")
-    parser.add_argument("--top", type=int, metavar="N", default=20, help="the N dearest pages of a job (default: 20)")
+    parser.add_argument(
+        "--top", type=between(1, 10_000), metavar="N", default=20, help="the N dearest pages of a job (default: 20)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     target.add_arguments(parser)
 

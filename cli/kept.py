@@ -136,7 +136,8 @@ def absence(case: Circumstances) -> str:
     if not case.sampled:
         return f"{case.name} is not among the traces that are kept: OTEL_TRACES_SAMPLER_ARG chooses only a part of them"
     if (case.now - case.created_at).total_seconds() < 10:
-        return f"nothing of {case.name} has arrived yet; look again in a second"
+        again = f"look again in a few seconds; `sluice why {case.name}` says what it waits for"
+        return f"nothing of {case.name} has arrived yet: spans come when a step has ended; {again}"
     since = f", and traces go back to {_clock(case.kept_since)}" if case.kept_since else ""
     return f"nothing is kept of {case.name}: it was handed in at {_clock(case.created_at)}{since}"
 

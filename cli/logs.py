@@ -10,6 +10,7 @@ from typing import TextIO
 from uuid import UUID
 
 from cli import target
+from cli.counts import between
 from cli.environment import ROOT
 from cli.failure import CommandFailed
 
@@ -22,7 +23,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("function", nargs="?", metavar="FUNCTION", help="with --trace it may be left out: all of them")
     parser.add_argument("--trace", metavar="ID", help="the lines that name this trace, document or job, by their time")
     parser.add_argument("--follow", "-f", action="store_true", help="go on with what is written from now on")
-    parser.add_argument("--tail", "-n", type=int, metavar="N", default=200, help="how many lines (default: 200)")
+    parser.add_argument(
+        "--tail", "-n", type=between(0, MOST_OF_A_TRACE), metavar="N", default=200, help="how many lines (default: 200)"
+    )
     target.add_arguments(parser)
 
 
@@ -58,7 +61,7 @@ def _of_trace(folder: Path, args: argparse.Namespace) -> int:
             named = (line for line in file if wanted.hex in line or str(wanted) in line)
             found += ((path.name.partition(".log")[0], line) for line in deque(named, MOST_OF_A_TRACE))
     # A line begins with its time; those of servers that write their own do not.
-    for function, line in sorted(found, key=lambda one: one[1][:30])[-args.tail :]:
+    for function, line in deque(sorted(found, key=lambda one: one[1][:30]), args.tail):
         _print(f"{function:<16} {line}")
     if not found:
         raise CommandFailed(f"no line in {folder} names {wanted.hex}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from cli import target
 from cli.colours import painted
+from cli.counts import between
 from cli.failure import CommandFailed
 from cli.kept import Found, OneJob, OneTrace, absence, asked, circumstances, find
 from cli.text import clean, json_line, plural, shorten
@@ -29,8 +30,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog="example: sluice trace https://example.org/",
     )
     parser.add_argument("what", metavar="JOB|DOCUMENT|URL")
-    parser.add_argument("--pages", type=_count, metavar="N", default=10, help="of a job: so many at most (default: 10)")
-    parser.add_argument("--spans", type=_count, metavar="N", default=60, help="so many lines at most (default: 60)")
+    parser.add_argument(
+        "--pages", type=between(1, 1000), metavar="N", default=10, help="of a job: so many at most (default: 10)"
+    )
+    parser.add_argument(
+        "--spans", type=between(1, 1000), metavar="N", default=60, help="so many lines at most (default: 60)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, with every span")
     target.add_arguments(parser)
 
@@ -113,11 +118,15 @@ def _failure(found: OneTrace) -> str:
 
 def _life(found: OneTrace) -> Span | None:
     """Its root, or the last of its replays: what has become of the page."""
-    root = next((span for span in found.spans if span.name == "document" and span.parent_id is None), None)
+    root = _root(found)
     replays = [
         span for span in found.spans if root is not None and (span.name, span.parent_id) == ("replay", root.span_id)
     ]
     return max(replays, key=lambda span: span.end_ns, default=root)
+
+
+def _root(found: OneTrace) -> Span | None:
+    return next((span for span in found.spans if span.name == "document" and span.parent_id is None), None)
 
 
 def _job(found: OneJob, paper: Paper, most: int) -> Iterator[Line]:
@@ -130,11 +139,11 @@ def _job(found: OneJob, paper: Paper, most: int) -> Iterator[Line]:
         return
     yield Line("")
     yield Line("its pages, the slowest first")
-    longest = max(_length(page.spans) for page in found.slowest) or 1
+    longest = max(_took(page) for page in found.slowest) or 1
     for page in found.slowest:
-        bar = paper.full * max(1, _length(page.spans) * 20 // longest)
+        bar = paper.full * max(1, _took(page) * 20 // longest)
         failed = _failure(page)
-        said = f"{duration(_length(page.spans)):>9}  {bar:<20}  {clean(page.trace.url or '')}"
+        said = f"{duration(_took(page)):>9}  {bar:<20}  {clean(page.trace.url or '')}"
         yield Line(shorten(said + (f"  ! {failed}" if failed else ""), paper.width), "failed" if failed else "")
     if found.pages > len(found.slowest):
         yield Line(
@@ -143,6 +152,12 @@ def _job(found: OneJob, paper: Paper, most: int) -> Iterator[Line]:
     yield Line("")
     yield Line("the slowest of them")
     yield from _one(found.slowest[0], paper, most, from_request=False)
+
+
+def _took(page: OneTrace) -> int:
+    """To its end, if that is known: a wake-up that began with it goes on for the pages of others."""
+    root = _root(page)
+    return _length([root] if root else page.spans)
 
 
 def _length(spans: Sequence[Span]) -> int:
@@ -204,9 +219,3 @@ def _spans_as_json(spans: Sequence[Span]) -> list[dict[str, Any]]:
         }
         for row in rows(spans, fold=False)
     ]
-
-
-def _count(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= 1000:
-        return int(text)
-    raise argparse.ArgumentTypeError("give a number from 1 to 1000")

@@ -15,6 +15,12 @@ _SPANS: Final = """
 SELECT trace_id, span_id, parent_id, name, kind, service, instance, start_ns, end_ns, failed, message, attributes, links
 FROM spans WHERE trace_id = ? ORDER BY start_ns, end_ns DESC, span_id LIMIT ?
 """
+_TOOK: Final = """
+coalesce((
+    SELECT max(end_ns - start_ns) FROM spans
+    WHERE spans.trace_id = traces.trace_id AND name = 'document' AND parent_id IS NULL
+), last_ns - first_ns)
+"""
 _KEPT: Final = "SELECT trace_id, job_id, url, first_ns, last_ns, spans FROM traces"
 
 
@@ -67,8 +73,8 @@ class KeptTraces:
         return KeptTrace(*row) if row else None
 
     def of_job(self, job_id: str, limit: int) -> list[KeptTrace]:
-        """Its pages, the one that took longest first."""
-        sql = f"{_KEPT} WHERE job_id = ? AND url IS NOT NULL ORDER BY last_ns - first_ns DESC LIMIT ?"
+        """Its pages, the one that took longest first: to its end, not to that of a wake-up that went on for others."""
+        sql = f"{_KEPT} WHERE job_id = ? AND url IS NOT NULL ORDER BY {_TOOK} DESC LIMIT ?"
         return [KeptTrace(*row) for row in self._database.execute(sql, (job_id, limit))]
 
     def submission(self, job_id: str) -> KeptTrace | None:

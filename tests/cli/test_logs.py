@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.cli.conftest import Cli
 
 
@@ -45,3 +47,17 @@ async def test_follow_goes_on_through_a_rotation(sluice: Cli) -> None:
     finally:
         process.kill()
         await process.communicate()
+
+
+@pytest.mark.parametrize("command", [("logs", "chunk", "--tail"), ("cost", "--top")])
+async def test_a_count_below_none_is_refused(sluice: Cli, command: tuple[str, ...]) -> None:
+    ended = await sluice(*command, "-3")
+    assert ended.code == 2
+    assert "give a number from " in ended.err
+
+
+async def test_the_last_none_of_a_trace_are_none(sluice: Cli) -> None:
+    logs = sluice.folder / ".sluice/logs"
+    logs.mkdir(parents=True)
+    (logs / "chunk.log").write_text(f"{'a' * 32} was here\n")
+    assert (await sluice("logs", "--trace", "a" * 32, "--tail", "0")).out == ""

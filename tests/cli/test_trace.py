@@ -209,6 +209,20 @@ async def test_nothing_that_is_kept_drives_the_terminal(sluice: Cli, folder: Pat
     assert all(line.isprintable() for line in found.out.split("\n"))
 
 
+async def test_the_slowest_page_is_the_one_that_ended_last_not_whose_wake_up_did(sluice: Cli, folder: Path) -> None:
+    """A wake-up is part of the trace that asked for it, and goes on for the pages of others."""
+    first = [*document(TRACE, url="https://e.example/first", took_s=10), span("wake-up", 5, 300, parent="document")]
+    keep(folder, *REQUEST_SPANS, *first, *document(f"{1:032x}", url="https://e.example/second", took_s=20))
+    found = await sluice("trace", JOB, "--pages", "1")
+    listed = [line for line in found.out.splitlines() if "https://e.example/" in line]
+    assert [line.rpartition("/")[2] for line in listed] == ["second", "second"]
+    both = (await sluice("trace", JOB)).out
+    assert [line.split()[0] for line in both.splitlines() if " s  " in line and "https://" in line] == [
+        "20.00",
+        "10.00",
+    ]
+
+
 async def test_json_has_every_span_with_its_place(sluice: Cli, folder: Path) -> None:
     keep(folder, *document(), *REQUEST_SPANS)
     said = (await sluice("trace", URL, "--json")).json()
@@ -275,7 +289,10 @@ CASE = Circumstances(
         ({"running": False, "observing": None}, "in .sluice, where traces go back to 2026-02-03 09:15:00Z"),
         ({"created_at": None}, f"there is no job, document or page {URL} of yours"),
         ({"sampled": False}, "OTEL_TRACES_SAMPLER_ARG chooses only a part"),
-        ({"created_at": NOW - timedelta(seconds=1)}, "look again in a second"),
+        (
+            {"created_at": NOW - timedelta(seconds=1)},
+            f"look again in a few seconds; `sluice why {URL}` says what it waits for",
+        ),
         ({"created_at": NOW - timedelta(days=9)}, "handed in at 2026-01-25 10:15:00Z, and traces go back to"),
         ({"kept_since": None}, "handed in at 2026-02-03 10:10:00Z"),
     ],
