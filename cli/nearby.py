@@ -7,6 +7,7 @@ from typing import Any, Final
 from cli.fault import in_words
 from cli.numbers import Labels
 from cli.text import clean, plural
+from cli.trouble import trouble
 
 # Who takes a document in each of its unfinished states; of those that there are.
 WORKERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -37,11 +38,13 @@ def workers(document: Mapping[str, Any], status: Mapping[str, Any]) -> list[str]
 
 def _function(said: Mapping[str, Any]) -> str:
     name, all_of_them = said["name"], len(said["replicas"])
-    if said["reason"]:
-        return f"{name} has trouble: {clean(said['reason'])}."
+    lost = clean(trouble(said))
     if said["ready"]:
         doing = f", with {plural(said['in_flight'], 'request')} in hand" if said["in_flight"] else ""
-        return f"{name} has {plural(said['ready'], 'replica')} at work{doing}."
+        before = f"; one before had trouble: {lost}" if lost else ""
+        return f"{name} has {plural(said['ready'], 'replica')} at work{doing}{before}."
+    if lost:
+        return f"{name} has trouble: {lost}."
     if all_of_them:
         return f"{name} is starting."
     waiting = said.get("queue", {}).get("waiting", 0)

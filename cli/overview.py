@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from cli.numbers import Labels
+from cli.trouble import trouble
 
 STATES: Final = ("pending", "scraping", "chunking", "embedding", "indexed", "unchanged", "failed", "cancelled")
 STAGES: Final = ("scrape", "chunk", "embed")
@@ -119,7 +120,7 @@ def _function(before: Look, now: Look, said: Mapping[str, Any]) -> FunctionLine:
         calls_per_s=round(max(0, said["invocations"] - earlier) / seconds, 2),
         mean_s=_mean_s(before, now, f"{name}.{said['namespace']}"),
         cold_start_s=starts[-1]["ready_ms"] / 1000 if starts else None,
-        trouble=str(said["reason"] or ""),
+        trouble=trouble(said),
     )
 
 

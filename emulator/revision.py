@@ -94,6 +94,7 @@ class Revision:
         self.failures = 0
         self.oom_kills = 0
         self.reason = ""
+        self._reason_s = 0.0
         self.reloaded = ""
         self.cold_starts: deque[ColdStart] = deque(maxlen=KEPT_COLD_STARTS)
         self.replicas: list[Replica] = []
@@ -132,6 +133,11 @@ class Revision:
             self._retire(living, len(living) - desired)
             if desired == 0:
                 self._launcher.warm(self.spec)
+
+    @property
+    def reason_age_s(self) -> float | None:
+        """How long ago a replica was lost, or could not be started: `reason` says why. None: never."""
+        return self._clock() - self._reason_s if self.reason else None
 
     def begin(self) -> None:
         """At least one replica, which nobody has asked for yet; it stays as long as one that was used just now."""
@@ -286,13 +292,16 @@ class Revision:
         if counts:
             self._failed(reason)
         else:
-            self.reason = reason
+            self._say(reason)
             self.poke()
+
+    def _say(self, reason: str) -> None:
+        self.reason, self._reason_s = reason, self._clock()
 
     def _failed(self, reason: str) -> None:
         """The next start waits, longer each time in a row."""
         self.failures += 1
-        self.reason = reason
+        self._say(reason)
         delay_s = crash_delay_s(self.failures)
         self._not_before_s = self._clock() + delay_s
         _log.warning("%s: %s; next start in %.2f s", self.spec.key, reason, delay_s)

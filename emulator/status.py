@@ -33,6 +33,7 @@ def _function(revision: Revision, fleet: Fleet) -> dict[str, Any]:
         "failures": revision.failures,
         "oom_kills": revision.oom_kills,
         "reason": revision.reason,
+        "reason_age_s": revision.reason_age_s,
         "reloaded": revision.reloaded,
         "cold_starts": _cold_starts(revision),
         "replicas": [_replica(replica) for replica in revision.replicas],

@@ -16,15 +16,18 @@ from cli.numbers import numbers
 from cli.overview import Look, Overview, overview
 from cli.panel import lines
 from cli.top import ENTER, LEAVE
+from cli.trouble import trouble
 from tests.cli.conftest import JOB_ID, Cli
 from tests.cli.fake import answering
 
 
 def function(name: str, **changed: Any) -> dict[str, Any]:
     said = {"name": name, "namespace": "openfaas-fn", "replicas": [{}], "ready": 1, "in_flight": 0, "queued": 0}
-    return said | {"invocations": 10, "reason": "", "cold_starts": []} | changed
+    well = {"reason": "", "reason_age_s": None, "failures": 0}
+    return said | {"invocations": 10, "cold_starts": []} | well | changed
 
 
+LOST = {"reason": "exit status\x1b[2J 1", "reason_age_s": 300.0, "failures": 2}
 STATUS: dict[str, Any] = {
     "ready": True,
     "since": 1000.0,
@@ -32,9 +35,7 @@ STATUS: dict[str, Any] = {
     "functions": [
         function("search", invocations=30, cold_starts=[{"ready_ms": 250}]),
         function("gateway", invocations=14, in_flight=2, queued=1),
-        function(
-            "scrape-worker", replicas=[], ready=0, queue={"waiting": 3, "running": 0}, reason="exit status\x1b[2J 1"
-        ),
+        function("scrape-worker", replicas=[], ready=0, queue={"waiting": 3, "running": 0}, **LOST),
     ],
     "faults": [],
     "services": {"postgres": {"ready": True}},
@@ -111,7 +112,7 @@ def test_what_waits_is_told_by_stage() -> None:
 def test_trouble_is_told_first() -> None:
     found = seen(faults=[{}], services={"redis": {"ready": False}})
     assert found.trouble == [
-        "scrape-worker: exit status\x1b[2J 1",
+        "scrape-worker: exit status\x1b[2J 1, 5:00 min ago",
         "the circuit breaker before embedding is open",
         "1 dead letter",
         "1 fault armed",
@@ -209,3 +210,17 @@ async def test_ctrl_c_leaves_the_terminal_as_it_was(sluice: Cli) -> None:
     assert shown.startswith(ENTER.encode())
     assert shown.rstrip().endswith(LEAVE.encode())
     assert b"Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"reason_age_s": 59.0, "failures": 0, "ready": 1}, "exit status\x1b[2J 1, 59.0 s ago"),
+        ({"reason_age_s": 60.0, "failures": 0, "ready": 1}, ""),
+        ({"reason_age_s": 60.0, "failures": 0, "ready": 0}, ""),
+        ({"reason_age_s": 60.0, "failures": 1, "ready": 1}, ""),
+        ({"reason_age_s": 60.0, "failures": 1, "ready": 0}, "exit status\x1b[2J 1, 1:00 min ago"),
+    ],
+)
+def test_trouble_ends_a_minute_after_it_was_overcome(changed: dict[str, Any], said: str) -> None:
+    assert trouble(function("chunk", **LOST | changed)) == said

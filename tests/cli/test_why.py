@@ -14,10 +14,11 @@ URL = "https://e.example/page"
 
 
 def function(name: str = "scrape-worker", **changed: Any) -> dict[str, Any]:
-    said = {"name": name, "replicas": [], "ready": 0, "in_flight": 0, "reason": ""}
-    return said | changed
+    said = {"name": name, "replicas": [], "ready": 0, "in_flight": 0}
+    return said | {"reason": "", "reason_age_s": None, "failures": 0} | changed
 
 
+LOST = {"reason": "OOMKilled", "reason_age_s": 2.0}
 DOCUMENT = {
     "document_id": NEW,
     "job_id": JOB_ID,
@@ -32,7 +33,7 @@ ANSWERS: dict[str, Any] = {
     },
     f"/api/orchestrator/documents/{NEW}": DOCUMENT,
     f"/api/orchestrator/jobs/{JOB_ID}": {"job_id": JOB_ID},
-    "/status": {"functions": [function(reason="exit status 1")], "faults": []},
+    "/status": {"functions": [function(reason="exit status 1", reason_age_s=2.0)], "faults": []},
 }
 
 
@@ -43,7 +44,7 @@ async def test_a_paragraph_is_told_of_the_newest_page_of_a_url(sluice: Cli) -> N
     url, *paragraph, ids, older = said.out.splitlines()
     assert url == f"{URL} [31m"
     assert " ".join(paragraph).startswith("It waits to be fetched, [2J since a while.")
-    assert " ".join(paragraph).endswith("scrape-worker has trouble: exit status 1.")
+    assert " ".join(paragraph).endswith("scrape-worker has trouble: exit status 1, 2.0 s ago.")
     assert max(map(len, paragraph)) <= 110
     assert ids == f"document {NEW}, job {JOB_ID}, corpus docs"
     assert older == f"This URL has 1 older document, too; the one before: {OLD} (failed)"
@@ -53,7 +54,7 @@ async def test_a_paragraph_is_told_of_the_newest_page_of_a_url(sluice: Cli) -> N
 async def test_json_holds_all_facts(sluice: Cli) -> None:
     async with answering(sluice, ANSWERS) as aimed:
         said = (await aimed("why", NEW, "--json")).json()
-    assert said == {**DOCUMENT, "nearby": ["scrape-worker has trouble: exit status 1."], "others": []}
+    assert said == {**DOCUMENT, "nearby": ["scrape-worker has trouble: exit status 1, 2.0 s ago."], "others": []}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,9 @@ async def test_without_a_platform_it_says_how_to_start_one(sluice: Cli) -> None:
         ({"replicas": [{}]}, "scrape-worker is starting."),
         ({"replicas": [{}, {}], "ready": 2}, "scrape-worker has 2 replicas at work."),
         ({"replicas": [{}], "ready": 1, "in_flight": 3}, "1 replica at work, with 3 requests in hand."),
-        ({"replicas": [{}], "reason": "OOMKilled"}, "scrape-worker has trouble: OOMKilled."),
+        ({"replicas": [{}]} | LOST, "scrape-worker has trouble: OOMKilled, 2.0 s ago."),
+        ({"replicas": [{}], "ready": 1} | LOST, "1 replica at work; one before had trouble: OOMKilled, 2.0 s ago."),
+        ({"replicas": [{}], "ready": 1} | LOST | {"reason_age_s": 61.0}, "scrape-worker has 1 replica at work."),
     ],
 )
 def test_who_is_to_work_on_it_is_told(changed: dict[str, Any], sentence: str) -> None:

@@ -101,6 +101,7 @@ async def test_a_replica_that_dies_answers_502_and_is_replaced(start: Start) -> 
     os.kill(pid, signal.SIGKILL)
     assert (await slow)[0] == 502
     await eventually(lambda: "SIGKILL" in platform.function("echo")["reason"])
+    assert 0 <= platform.function("echo")["reason_age_s"] < 60
     status, body = await platform.get("/function/echo")
     assert status == 200
     assert json.loads(body)["pid"] != pid
