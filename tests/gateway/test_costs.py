@@ -57,6 +57,7 @@ async def test_a_caller_sees_what_it_spent_by_corpus_and_by_hour(world: World) -
     assert (await ask(world, since=hour["since"]))["cost"] == found["cost"]
     assert (await ask(world, before=hour["since"]))["cost"]["attempts"] == 0
     now = world.pipeline.now
+    assert (await ask(world, since=(now + timedelta(hours=1)).isoformat()))["cost"]["attempts"] == 0
     within = {"since": now.isoformat(), "before": (now + timedelta(milliseconds=1)).isoformat()}
     assert (await ask(world, **within))["cost"] == found["cost"], "hours are whole"
 

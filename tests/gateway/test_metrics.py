@@ -114,3 +114,4 @@ async def test_what_reads_what_writes_and_what_is_done_later_are_told_apart(worl
     assert ("read", "sync") in counted("/api/orchestrator/jobs")
     assert since("sluice_gateway_request_seconds_count", operation="read", request_mode="sync") == 2
     assert since.in_seconds("sluice_gateway_request_seconds")
+    await until(lambda: here()("sluice_gateway_requests_in_flight") == 0)
