@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -38,3 +39,31 @@ def test_every_line_says_in_which_trace_and_for_which_job_it_was_written() -> No
     assert (inside["trace_id"], inside["job_id"], named["job_id"]) == ("a" * 32, "1", "2")
     del record.__dict__["job_id"]
     assert not {"trace_id", "job_id"} & json.loads(JsonFormatter("test").format(record)).keys()
+
+
+def test_what_nobody_catches_is_a_line_each() -> None:
+    program = """
+import threading
+from observe.logs import setup
+
+class Odd:
+    def __del__(self):
+        raise ValueError("in the end")
+
+setup("test")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+Odd()
+raise RuntimeError("of no use")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [(line["level"], line["action"]) for line in lines] == [
+        ("error", "a_thread_ended_by_an_exception"),
+        ("error", "an_exception_where_nobody_can_catch_one"),
+        ("critical", "ended_by_an_exception_that_nobody_caught"),
+    ]
+    said = ("ZeroDivisionError", "in the end", "of no use")
+    assert [words in line["stack"] for words, line in zip(said, lines, strict=True)] == [True] * 3
+    assert ended.returncode == 1

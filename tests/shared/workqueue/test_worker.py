@@ -214,4 +214,5 @@ async def test_what_ends_by_itself_tells_its_last_count_and_its_gauges_end_with_
         assert (found("sluice_test_seconds_count"), found("sluice_test_seconds_sum")) == (1, 0.2)
         assert found("sluice_worker_busy_seconds_total", queue="probe") > 0
         assert found("sluice_worker_busy", queue="probe") == 0
+        assert found("sluice_worker_killed_total", queue="probe") == 0
     wake.close()
