@@ -120,7 +120,7 @@ def test_trouble_is_told_first() -> None:
     ]
     drawn = lines(found, 100, 40, "")
     assert [line.mood for line in drawn][1:6] == ["failed"] * 5
-    assert drawn[1].text == "  ! scrape-worker: exit status [2J 1", "it does not drive the terminal"
+    assert drawn[1].text == "  ! scrape-worker: exit status [2J 1, 5:00 min ago", "it does not drive the terminal"
 
 
 def test_it_is_drawn_as_a_table() -> None:
