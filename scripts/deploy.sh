@@ -41,7 +41,7 @@ openapi | types)
     exec "$here/sluice" "$verb" "$@"
     ;;
 *)
-    sed -n 's/^# \{0,1\}//p' "$0" >&2
+    sed -n 's/^# //p' "$0" >&2
     exit 2
     ;;
 esac

@@ -111,4 +111,5 @@ def test_a_file_takes_what_would_be_printed(scripts: Path, tmp_path: Path) -> No
 def test_what_it_does_not_know_lists_what_it_does(words: list[str], scripts: Path) -> None:
     ended = say(scripts, *words)
     assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("What operators"), "and no line of its own code"
     assert "deploy.sh status" in ended.stderr
