@@ -6,6 +6,7 @@ trace still goes on from process to process and stands on every log line; nothin
 
 import atexit
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ __all__ = [
     *("Span", "TraceContext", "counts", "current", "document", "enabled", "flush", "note", "preload", "record"),
     *("setup", "span", "unkept"),
 ]
+
+log = logging.getLogger(__name__)
 
 FLUSH_S: Final = 3.0
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -54,7 +57,7 @@ def setup(service: str, variables: Mapping[str, str], exporter: "SpanExporter | 
     """
     _process.sampler = Sampler.read(variables)
     _process.exporter = _process.renew = None
-    if exporter is None and not wanted(variables):
+    if exporter is None and not (wanted(variables) and _can_be_reached(variables)):
         return
     resource = _resource(service, variables)
     limits = Limits.read(variables)
@@ -74,6 +77,17 @@ def wanted(variables: Mapping[str, str]) -> bool:
     disabled = variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     other = variables.get("OTEL_TRACES_EXPORTER", "").strip().lower() not in ("", "otlp")
     return not disabled and not other and any(variables.get(name) for name in _ENDPOINTS)
+
+
+def _can_be_reached(variables: Mapping[str, str]) -> bool:
+    """An address that is none is said, and no reason to stop: nothing would ever arrive there."""
+    name = next(name for name in reversed(_ENDPOINTS) if variables.get(name))
+    if variables[name].strip().lower().startswith(("http://", "https://")):
+        return True
+    log.warning(
+        "%s is no address such as http://alloy:4318; no span is recorded", name, extra={"action": "endpoint_invalid"}
+    )
+    return False
 
 
 def enabled() -> bool:

@@ -126,6 +126,8 @@ def test_what_its_beginning_does_not_keep_nobody_keeps() -> None:
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "True"}, False),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"}, False),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "alloy:4318"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "x", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/"}, True),
     ],
 )
 def test_the_standard_variables_turn_it_on(variables: dict[str, str], on: bool) -> None:
@@ -134,6 +136,13 @@ def test_the_standard_variables_turn_it_on(variables: dict[str, str], on: bool) 
         assert tracing.enabled() is on
     finally:
         tracing.setup("test", {})
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_an_address_that_is_none_is_said(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    tracing.setup("test", {name: "alloy:4318"})
+    [said] = caplog.messages
+    assert said == f"{name} is no address such as http://alloy:4318; no span is recorded"
 
 
 def test_a_forked_child_exports_what_it_did_itself_and_nothing_twice() -> None:
