@@ -96,6 +96,11 @@ def test_off_it_is_not_there() -> None:
     assert ended.stdout.split() == ["True", "True", "1", "True", "False"]
 
 
+def test_without_an_address_it_is_off() -> None:
+    assert profiling.Settings.read("x", {}) is None
+    assert profiling.Settings.read("x", {"PYROSCOPE_SERVER_ADDRESS": " "}) is None
+
+
 def test_an_address_that_is_none_is_said_and_turns_it_off(caplog: pytest.LogCaptureFixture) -> None:
     assert profiling.Settings.read("x", {"PYROSCOPE_SERVER_ADDRESS": "alloy:4040"}) is None
     assert "PYROSCOPE_SERVER_ADDRESS" in caplog.text
