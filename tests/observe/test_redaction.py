@@ -153,6 +153,14 @@ def test_no_part_of_a_line_tells_it() -> None:
     assert REDACTED in line["detail"]
 
 
+def test_nothing_within_a_field_tells_it_by_name_or_value() -> None:
+    conceal("hidden-in-a-field")
+    record = logging.LogRecord("a", logging.INFO, "", 0, "said", (), None)
+    record.detail = {"hidden-in-a-field": ["of hidden-in-a-field", {"deeper": ("hidden-in-a-field", 7)}]}
+    said = json.loads(JsonFormatter("test").format(record))["detail"]
+    assert said == {REDACTED: [f"of {REDACTED}", {"deeper": [REDACTED, 7]}]}
+
+
 @pytest.mark.parametrize(
     ("message", "action"),
     [
