@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 Send: TypeAlias = Callable[[Sequence[Span]], bool]
 
 SAY_EVERY_S = 60.0
+_WHY: Final = {
+    "queue_full": "they come faster than whoever OTEL_EXPORTER_OTLP_ENDPOINT names takes them",
+    "export_failed": "whoever OTEL_EXPORTER_OTLP_ENDPOINT names does not answer, or refuses them",
+}
 # Milliseconds up to eleven days: nothing can wait for ever longer.
 _WHOLE: Final = re.compile("0*[1-9][0-9]{0,8}")
 
@@ -134,6 +138,7 @@ class Exporter:
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s
             log.warning(
-                "spans were dropped: nobody takes them, or not in time",
-                extra={"action": "telemetry.dropped", "count": self._dropped},
+                "spans were dropped: %s",
+                _WHY[reason],
+                extra={"action": "telemetry.dropped", "count": self._dropped, "reason": reason},
             )

@@ -31,7 +31,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of all the time of a trace: while a span of this name, and none below it, was under way."""
+    """Of all the time of a trace: while no span was under way that began later than one of this name."""
 
     name: str
     service: str
@@ -55,8 +55,9 @@ def rows(spans: Sequence[Span], *, fold: bool = True) -> list[Row]:
 def shares(spans: Sequence[Span]) -> list[Share]:
     """The largest first; all of them together are the time from the first beginning to the last end.
 
-    A moment counts for the deepest span under way, of those for the one that began last: where a span waits for
-    another one below it, that other one has the time. Moments without any are nobody's: `("", "")`.
+    A moment counts for the span under way that began last, of several for the deepest: where a span waits for another
+    one below it, that other one has the time, and what has long gone on for others beside it does not. Moments without
+    any are nobody's: `("", "")`.
     """
     begins = deque(sorted(_steps(spans)))
     edges = sorted({edge for span in spans for edge in (span.start_ns, span.end_ns)})
@@ -65,11 +66,11 @@ def shares(spans: Sequence[Span]) -> list[Share]:
     for edge, following in pairwise(edges):
         while begins and begins[0][0] <= edge:
             _, depth, span_id, span = begins.popleft()
-            heappush(under_way, (-depth, -span.start_ns, span_id, span))
+            heappush(under_way, (-span.start_ns, -depth, span_id, span))
         while under_way and under_way[0][3].end_ns <= edge:
             heappop(under_way)
-        deepest = under_way[0][3] if under_way else None
-        taken[(deepest.name, deepest.service) if deepest else ("", "")] += following - edge
+        last = under_way[0][3] if under_way else None
+        taken[(last.name, last.service) if last else ("", "")] += following - edge
     found = [Share(name, service, ns) for (name, service), ns in taken.items() if ns]
     return sorted(found, key=lambda share: -share.ns)
 

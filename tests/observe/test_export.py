@@ -88,7 +88,9 @@ def test_drops_are_said_once_in_a_while(caplog: pytest.LogCaptureFixture) -> Non
     for _ in range(5):
         exporter.put(a_span())
     assert exporter.flush(ENOUGH_S)
-    assert [(record.action, record.count) for record in caplog.records] == [("telemetry.dropped", 1)]  # type: ignore[attr-defined]
+    [record] = caplog.records
+    assert (record.action, record.count, record.reason) == ("telemetry.dropped", 1, "export_failed")  # type: ignore[attr-defined]
+    assert "does not answer, or refuses them" in record.message
 
 
 def test_who_has_nothing_to_say_starts_no_thread() -> None:

@@ -51,8 +51,17 @@ def test_the_time_belongs_to_the_deepest_span_under_way() -> None:
     assert shares([document, fetch])[0] == Share("document", "scrape-worker", 6 * SECOND_NS)
 
 
-def test_of_two_at_the_same_depth_the_later_one_has_it() -> None:
+def test_of_two_beside_one_another_the_later_one_has_it() -> None:
     assert seconds(span("first", 0, 4), span("second", 2, 4)) == {"first": 2.0, "second": 4.0}
+
+
+def test_what_goes_on_for_others_does_not_have_it_however_deep_it_lies() -> None:
+    """The wake-up that a page caused works for all that wait; its own part of that is another branch."""
+    chunked = span("chunked", 1, 1, parent="document")
+    wake_up = span("wake-up", 2, 7, parent="chunked")
+    embeddings = span("embeddings", 4, 3, parent="document")
+    spans = (span("document", 0, 9), chunked, wake_up, embeddings, span("request", 5, 1, parent="wake-up"))
+    assert seconds(*spans) == {"document": 1.0, "chunked": 1.0, "wake-up": 4.0, "embeddings": 2.0, "request": 1.0}
 
 
 def test_time_without_any_span_is_nobody_s() -> None:
