@@ -42,11 +42,15 @@ class Limits:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "Limits":
-        """From the standard OTEL_BSP_… variables; what is not understood leaves the standard's own value."""
+        """From the standard OTEL_BSP_… variables. What is not understood is said; the standard's value holds."""
 
         def whole(name: str, default: int) -> int:
             value = variables.get(name, "").strip()
-            return int(value) if _WHOLE.fullmatch(value) else default
+            if _WHOLE.fullmatch(value):
+                return int(value)
+            if value:
+                log.warning("%s is no whole number from 1 to 999,999,999; it is taken for %d", name, default)
+            return default
 
         queue = whole("OTEL_BSP_MAX_QUEUE_SIZE", cls.queue)
         delay_ms = whole("OTEL_BSP_SCHEDULE_DELAY", int(cls.delay_s * 1000))

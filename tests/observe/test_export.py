@@ -112,3 +112,9 @@ def test_who_has_nothing_to_say_starts_no_thread() -> None:
 )
 def test_the_standard_limits_are_read(variables: dict[str, str], limits: Limits) -> None:
     assert Limits.read(variables) == limits
+
+
+def test_a_limit_that_is_no_number_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert Limits.read({"OTEL_BSP_MAX_QUEUE_SIZE": "plenty", "OTEL_BSP_SCHEDULE_DELAY": ""}) == Limits()
+    [record] = caplog.records
+    assert record.message == "OTEL_BSP_MAX_QUEUE_SIZE is no whole number from 1 to 999,999,999; it is taken for 2048"
