@@ -1,7 +1,6 @@
 """`sluice cost`: what work took, of a caller, a job or a URL."""
 
 import argparse
-import json
 import re
 
 from cli import target
@@ -38,11 +37,13 @@ def run(args: argparse.Namespace) -> int:
     of_one = [name for name in ("by", "corpus", "since", "before", "all") if args.what and getattr(args, name)]
     if of_one:
         raise CommandFailed(f"--{of_one[0]} is for the whole, not for one job or URL", exit_code=2)
+    if args.by == "caller" and not args.all:
+        raise CommandFailed("--by caller needs --all, and a key that has the scope admin", exit_code=2)
     api = target.find(args).api()
     if args.what is None:
         return _whole(api, args)
     if _JOB.fullmatch(args.what):
-        return _job(api, args.what, top=max(0, args.top), as_json=args.json)
+        return _job(api, args.what, top=args.top, as_json=args.json)
     return _url(api, args.what, as_json=args.json)
 
 
@@ -51,7 +52,7 @@ def _whole(api: Api, args: argparse.Namespace) -> int:
     query = {"by": by, "corpus": args.corpus, "since": _moment(args.since), "before": _moment(args.before)}
     found = api.get(COSTS, query | {"all": "true" if args.all else None})
     if args.json:
-        print(json.dumps(found))
+        print(json_line(found))
         return 0
     print(f"{'':<{_NAME}}  {HEAD}")
     for group in found["groups"]:

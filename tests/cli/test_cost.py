@@ -96,6 +96,14 @@ async def test_a_url_is_told_each_time_it_was_handed_in(sluice: Cli) -> None:
     assert refused.code == 2
 
 
+async def test_callers_are_told_apart_for_whoever_may_see_them_all(sluice: Cli) -> None:
+    fake = Fake()
+    async with platform(sluice, fake) as cli:
+        refused = await cli("cost", "--by", "caller")
+    assert (refused.code, fake.asked) == (2, [])
+    assert "needs --all" in refused.err
+
+
 @pytest.mark.parametrize(("count", "said"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (5e15, "5,000.0 TB")])
 def test_sizes_are_short(count: float, said: str) -> None:
     assert size(count) == said
