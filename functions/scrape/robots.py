@@ -43,6 +43,7 @@ class _Known:
     """What this process goes by from `since` to `until`; a clock that was set back to long before knows nothing."""
 
     rules: Rules
+    status: int
     since: datetime
     until: datetime
 
@@ -86,11 +87,15 @@ class Robots:
         """
         rules = await self.rules(url)
         if rules is DISALLOW_ALL:
-            sentence = "the site's robots.txt could not be read, so nothing is fetched"
+            sentence = f"the site's robots.txt could not be read ({self._trouble(url)}), so nothing is fetched"
             raise Transient("robots_unavailable", sentence, retry_after_s=UNANSWERED.total_seconds())
         if not rules.allows(path_and_query(url)):
             raise Permanent("robots_disallowed", "the site's robots.txt forbids fetching this page")
         return Permission(rules.crawl_delay_s)
+
+    def _trouble(self, url: str) -> str:
+        known = self._known.get(origin(url))
+        return f"status {known.status}" if known is not None and known.status else "no answer"
 
     async def rules(self, url: str) -> Rules:
         """Of the URL's site, for our agent: `DISALLOW_ALL` itself where the file could not be read."""
@@ -125,14 +130,15 @@ class Robots:
             if _answered(copy) or kept is None:
                 await self._shelf.put(site, copy)
             elif _answered(kept) and kept.fetched_at + STALE > now:
-                return self._remember(site, _rules(kept, self.agent), now + UNANSWERED)
+                return self._remember(site, kept, now + UNANSWERED)
         assert copy is not None
-        return self._remember(site, _rules(copy, self.agent), _until(copy))
+        return self._remember(site, copy, _until(copy))
 
-    def _remember(self, site: str, rules: Rules, until: datetime) -> Rules:
+    def _remember(self, site: str, copy: Copy, until: datetime) -> Rules:
+        rules = _rules(copy, self.agent)
         if len(self._known) >= REMEMBERED_SITES:
             del self._known[next(iter(self._known))]
-        self._known[site] = _Known(rules, self._clock(), until)
+        self._known[site] = _Known(rules, copy.status, self._clock(), until)
         return rules
 
     async def _fetch(self, site: str) -> Copy:

@@ -92,6 +92,7 @@ async def test_a_site_that_cannot_answer_is_not_fetched_from(status: int) -> Non
             with pytest.raises(Transient) as refused:
                 await it.robots.check(it.address + "/")
         assert refused.value.code == "robots_unavailable"
+        assert f"could not be read (status {status})" in refused.value.message
         assert len(it.asked) == 1
         it.clock[0] += timedelta(seconds=61)
         with pytest.raises(Transient):
@@ -109,6 +110,7 @@ async def test_a_silent_site_is_not_fetched_from() -> None:
         with pytest.raises(Transient) as refused:
             await it.robots.check(it.address + "/")
     assert refused.value.code == "robots_unavailable"
+    assert "could not be read (no answer)" in refused.value.message
 
 
 async def test_redirects_are_followed_but_not_for_ever() -> None:
