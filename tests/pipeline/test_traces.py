@@ -199,8 +199,11 @@ async def _goes_again(up: Platform, takes: Receiver, document_id: str, root: Arr
     [replay] = await eventually(lambda: [span for span in takes.of(root.trace_id) if span.name == "replay"], SOON_S)
     assert (replay.parent_id, replay.failed, replay.attributes["error.type"]) == (root.span_id, True, "http_404")
     assert replay.began_s > root.ended_s
-    below = {span.name for span in takes.of(root.trace_id) if span.parent_id == replay.span_id}
-    assert {"scrape", "queue wait"} <= below
+
+    def below() -> set[str]:
+        return {span.name for span in takes.of(root.trace_id) if span.parent_id == replay.span_id}
+
+    await eventually(lambda: {"scrape", "queue wait"} <= below(), SOON_S, lambda: f"only {below()}")
     assert len([span for span in takes.of(root.trace_id) if span.name == "document"]) == 1
     [(asked, _)] = replay.links
     assert "POST /api/orchestrator/jobs/{job_id}/replay" in {span.name for span in takes.of(asked)}
